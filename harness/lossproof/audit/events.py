@@ -1,0 +1,42 @@
+"""What a run announces while it goes on. Reporters listen; the engine knows no screen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lossproof.audit.results import Finding, Problem, Result, Run
+
+
+@dataclass(frozen=True)
+class RunStarted:
+    cells: int
+
+
+@dataclass(frozen=True)
+class CellFinished:
+    """One implementation at one dtype, device and mode is done."""
+
+    implementation: str
+    loss: str
+    framework: str
+    device: str
+    mode: str
+    dtype: str
+    results: tuple[Result, ...]
+    findings: tuple[Finding, ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class ProblemMet:
+    problem: Problem
+
+
+@dataclass(frozen=True)
+class RunFinished:
+    run: Run
+
+
+Event = RunStarted | CellFinished | ProblemMet | RunFinished
+Listener = Callable[[Event], None]

@@ -1,0 +1,108 @@
+"""What a run found: rows, findings, and the run that holds them. Data alone; report/ renders it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Verdict(StrEnum):
+    """The verdict on one row, in the order in which a reader wants to see them."""
+
+    ERROR = "error"
+    FAIL = "fail"
+    DEGRADED = "degraded"
+    WAIVED = "waived"
+    PASS = "pass"  # noqa: S105
+    SKIP = "skip"
+
+
+@dataclass(frozen=True)
+class Result:
+    """One row: one check of one implementation at one dtype, device and mode.
+
+    check: accuracy, gradient, finiteness, shape, batch_independence, purity, determinism or law:<name>.
+    regime: the regime that the row is about; None where the check spans them all.
+    cases: how many elements were compared; undecided: how many could not be decided.
+    bits_lost: the worst over the cases; inf for a nan or inf where the truth has none; None where not measured.
+    """
+
+    loss: str
+    implementation: str
+    framework: str
+    device: str
+    mode: str
+    dtype: str
+    check: str
+    regime: str | None
+    verdict: Verdict
+    cases: int = 0
+    undecided: int = 0
+    bits_lost: float | None = None
+    reason: str | None = None
+    finding: str | None = None
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What kind of mistake a finding is; kind is "unexplained" where the evidence is weak."""
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A failed check with its minimal case.
+
+    inputs, expected, attainable and got hold encoded arrays (audit/encoding.py): floats are exact
+    hexadecimal strings, integers and booleans plain, nesting is the shape.
+    """
+
+    id: str
+    loss: str
+    implementation: str
+    framework: str
+    device: str
+    mode: str
+    check: str
+    dtype: str
+    regime: str
+    verdict: Verdict
+    inputs: dict[str, Any]
+    parameters: dict[str, Any]
+    variables: dict[str, Any]
+    cotangent: Any
+    quantity: str
+    expected: Any
+    attainable: Any
+    got: Any
+    bits_lost: float | None
+    reason: str
+    diagnosis: Diagnosis
+    snippet: str
+    target: str
+    waiver: str | None = None
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that could not be checked at all: an adapter that does not import, a bad spec."""
+
+    where: str
+    message: str
+
+
+@dataclass
+class Run:
+    """Everything a run found; results and findings are sorted, so that equal runs are equal files."""
+
+    lossproof: str
+    seed: int
+    profile: str
+    environment: dict[str, Any]
+    results: list[Result] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    seconds: float = 0.0

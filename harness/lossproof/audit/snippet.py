@@ -1,0 +1,109 @@
+"""The few lines of Python that reproduce a finding."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from lossproof.checks.trial import Cell
+from lossproof.implementation.targets import parse
+from lossproof.inputs.case import Array, Case
+
+
+def snippet(cell: Cell, check: str, case: Case, quantity: str) -> str:
+    """A script that calls the implementation at the case and prints what it returns.
+
+    Floats are written so that they read back to the same bits. Laws are shown at the case's own inputs.
+    """
+    lines = [*_imports(cell), ""]
+    arrays = dict(case.inputs) | dict(case.variables)
+    lines += [f"{name} = {_array(cell, array)}" for name, array in arrays.items()]
+    arguments = [*case.inputs, *(f"{k}={_value(cell, v)}" for k, v in _parameters(cell, case).items())]
+    call = f"{_function(cell)}({', '.join(arguments)})"
+    if quantity.startswith("gradient in ") and cell.framework.differentiates:
+        lines += _gradient(cell, case, call, quantity.removeprefix("gradient in "))
+    else:
+        lines.append(f"print({call})")
+    if check.startswith("law:"):
+        lines.append(f"# {check.removeprefix('law:')}: {' '.join(cell.spec.laws[check[4:]].law.split())}")
+    return "\n".join(lines) + "\n"
+
+
+def _imports(cell: Cell) -> list[str]:
+    lines = {
+        "numpy": ["import numpy as np"],
+        "torch": ["import torch"],
+        "jax": ["import jax", 'jax.config.update("jax_enable_x64", True)', "import jax.numpy as jnp"],
+    }[cell.framework.name]
+    if cell.dtype == "bfloat16" and cell.framework.name == "numpy":
+        lines.append("import ml_dtypes")
+    target = parse(cell.implementation.target) if cell.implementation.target else None
+    if target is None:
+        return lines
+    if target.kind == "file":
+        lines.append(f"# in the folder of {target.word}")
+        return [*lines, f"from {target.adapter} import {_function(cell)}"]
+    return [*lines, f"from {target.module} import {_function(cell)}"]
+
+
+def _function(cell: Cell) -> str:
+    return cell.implementation.target.rpartition(":")[2] or getattr(cell.implementation.function, "__name__", "loss")
+
+
+def _parameters(cell: Cell, case: Case) -> dict[str, Any]:
+    return cell.implementation.arguments(case.parameters)
+
+
+def _array(cell: Cell, array: Array) -> str:
+    numbers = _numbers(array)
+    kind = {"i": "int64", "b": "bool"}.get(array.dtype.kind, cell.dtype)
+    match cell.framework.name:
+        case "torch":
+            device = "" if cell.device == "cpu" else f', device="{cell.device}"'
+            return f"torch.tensor({numbers}, dtype=torch.{kind}{device})".replace("inf", 'float("inf")').replace(
+                "nan", 'float("nan")'
+            )
+        case "jax":
+            kind = "bool_" if kind == "bool" else kind
+            return f"jnp.array({numbers}, dtype=jnp.{kind})".replace("inf", "jnp.inf").replace("nan", "jnp.nan")
+    kind = f"ml_dtypes.{kind}" if kind == "bfloat16" else f"np.{'bool_' if kind == 'bool' else kind}"
+    return f"np.array({numbers}, dtype={kind})".replace("inf", "np.inf").replace("nan", "np.nan")
+
+
+def _numbers(array: Array) -> str:
+    """Nested lists; the shortest decimals that read back to the same float of the array's own dtype."""
+    if array.ndim:
+        return "[" + ", ".join(_numbers(entry) for entry in array) + "]"
+    if array.dtype.kind in "iub":
+        return str(array.item())
+    value = float(array)
+    if not math.isfinite(value):
+        return str(value)
+    short = str(np.format_float_positional(array) if array.dtype.kind == "f" and 1e-4 < abs(value) < 1e6 else "")
+    if short:
+        return short
+    for digits in range(1, 18):
+        text = f"{value:.{digits}g}"
+        if array.dtype.type(float(text)) == array:
+            return text
+    return repr(value)
+
+
+def _value(cell: Cell, value: Any) -> str:
+    return _array(cell, value) if isinstance(value, np.ndarray) else repr(value)
+
+
+def _gradient(cell: Cell, case: Case, call: str, name: str) -> list[str]:
+    from lossproof.checks.trial import Trial
+
+    cotangent = _array(cell, Trial(cell, case).cotangent)
+    if cell.framework.name == "torch":
+        return [
+            f"{name}.requires_grad_()",
+            f"value = {call}",
+            f"print(value, torch.autograd.grad(value, {name}, {cotangent}))",
+        ]
+    function = f"lambda {name}: {call}"
+    return [f"value, vjp = jax.vjp({function}, {name})", f"print(value, vjp({cotangent}))"]

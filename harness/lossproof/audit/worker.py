@@ -1,0 +1,118 @@
+"""What a worker process does: find an implementation again by its target, and examine cells."""
+
+from __future__ import annotations
+
+import functools
+import os
+import time
+from dataclasses import dataclass
+
+from lossproof import waivers
+from lossproof.audit.events import CellFinished
+from lossproof.audit.examine import Examination
+from lossproof.audit.plan import PlannedCell
+from lossproof.checks import answers
+from lossproof.checks.trial import Cell
+from lossproof.frameworks import framework
+from lossproof.implementation import Implementation, bind_target, discover
+from lossproof.inputs import PROFILES
+from lossproof.spec import library
+
+
+@dataclass(frozen=True)
+class Order:
+    """One cell, in words that travel between processes. bound: the target is to be bound to the loss."""
+
+    target: str
+    name: str
+    loss: str
+    framework: str
+    device: str
+    mode: str
+    dtype: str
+    bound: bool
+
+    @staticmethod
+    def of(planned: PlannedCell, bound: bool) -> Order:
+        i = planned.implementation
+        return Order(i.target, i.name, i.loss, i.framework, planned.device, planned.mode, planned.dtype, bound)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Cells of one loss and dtype, which share what the oracle answers; and how to run them."""
+
+    orders: tuple[Order, ...]
+    profile: str
+    seed: int
+    regimes: tuple[str, ...]
+
+
+def start() -> None:
+    """Called once in each worker: one thread each, and no grab of a GPU's whole memory."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+
+
+def work(batch: Batch) -> list[CellFinished]:
+    """Examine the cells of a batch; the oracle's answers are forgotten at its end."""
+    found = []
+    for order in batch.orders:
+        implementation, siblings = _find(order.target, order.name, order.loss, order.framework, order.bound)
+        planned = PlannedCell(implementation, order.device, order.mode, order.dtype)
+        found.append(examine(planned, siblings, batch.profile, batch.seed, batch.regimes))
+    answers.forget()
+    return found
+
+
+def examine(
+    planned: PlannedCell,
+    siblings: dict[str, Implementation],
+    profile: str,
+    seed: int,
+    regimes: tuple[str, ...],
+) -> CellFinished:
+    """Every check of one cell."""
+    begun = time.perf_counter()
+    i = planned.implementation
+    cell = Cell(
+        i, library.get(i.loss), framework(i.framework), planned.device, planned.mode, planned.dtype, siblings
+    )
+    results, findings = Examination(cell, PROFILES[profile], seed, regimes, _waivers()).run()
+    return CellFinished(
+        i.name, i.loss, i.framework, planned.device, planned.mode, planned.dtype, tuple(results), tuple(findings),
+        time.perf_counter() - begun,
+    )  # fmt: skip
+
+
+@functools.cache
+def _waivers() -> tuple[waivers.Waiver, ...]:
+    return tuple(waivers.bundled())
+
+
+@functools.cache
+def _find(
+    target: str, name: str, loss: str, framework_name: str, bound: bool
+) -> tuple[Implementation, dict[str, Implementation]]:
+    if bound:
+        return bind_target(target, loss, framework_name), {}
+    everything, _ = _discovered(target.rpartition(":")[0])
+    for each in everything:
+        if (each.name, each.loss, each.framework) == (name, loss, framework_name):
+            return each, siblings_of(each, everything)
+    raise LookupError(f"{target} is no longer there")
+
+
+@functools.cache
+def _discovered(adapter: str) -> tuple[list[Implementation], object]:
+    return discover(adapter)
+
+
+def siblings_of(implementation: Implementation, among: list[Implementation]) -> dict[str, Implementation]:
+    """The same adapter's implementations of other losses in the same framework; the first of each loss."""
+    found: dict[str, Implementation] = {}
+    for each in among:
+        same = each.adapter == implementation.adapter and each.framework == implementation.framework
+        if same and each.loss != implementation.loss:
+            found.setdefault(each.loss, each)
+    return found

@@ -1,0 +1,118 @@
+"""Gradient: vector–Jacobian products, and Jacobian–vector products where the framework has forward mode."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from lossproof.audit.results import Verdict
+from lossproof.checks import answers
+from lossproof.checks.observation import Observation, from_judgement, worst
+from lossproof.checks.trial import TANGENTS, Trial
+from lossproof.inputs.case import Array
+from lossproof.oracle.verdict import PASS_BITS, degraded_bits, judge
+from lossproof.spec import graph
+
+NAME = "gradient"
+
+
+def observe(trial: Trial) -> Observation | None:
+    """None where the result's shape leaves nothing to compare; a skip where derivatives cannot be had."""
+    reason = trial.has_gradients
+    if reason is not None:
+        return Observation(Verdict.SKIP, reason=reason)
+    if not trial.shape_fits:
+        return None
+    slack = answers.slack(trial.cell.spec, trial.case, "gradient")
+    found = []
+    for name, reference in trial.gradient_references.items():
+        got = trial.gradients[name]
+        if got.shape != reference.truth.shape:
+            return Observation(
+                Verdict.FAIL,
+                got.size,
+                0,
+                math.inf,
+                f"the gradient in {name} has shape {list(got.shape)}, not {list(reference.truth.shape)}",
+                f"gradient in {name}",
+                reference.expected,
+                reference.attainable,
+                got,
+            )
+        judgement = judge(got, reference, trial.cell.working, slack)
+        found.append(from_judgement(judgement, reference, got, f"gradient in {name}"))
+    if trial.cell.framework.forward_mode:
+        found.append(_forward(trial, slack))
+    return worst(found)
+
+
+def _forward(trial: Trial, slack: Array | float) -> Observation:
+    """Σ cotangent · jvp = Σ vjp · tangent, for each row where rows are independent, else in all."""
+    names = list(trial.cell.spec.inputs)
+    tangents = {
+        name: np.resize(np.array(TANGENTS), trial.case.inputs[name].shape).astype(trial.cell.storage.dtype)
+        for name in trial.differentiable
+    }
+    got = trial.cell.framework.jvp(
+        trial.cell.call(trial.case), {names.index(name): tangent for name, tangent in tangents.items()}
+    )
+    if got.shape != trial.cotangent.shape:
+        return Observation(Verdict.FAIL, 1, 0, math.inf, f"forward mode gives shape {list(got.shape)}")
+    spec = trial.cell.spec
+    output = [s.name for s in graph.definition(spec, graph.statics_of(spec, trial.case.parameters)).shape]
+    axis = spec.independent if spec.independent in output else None
+
+    def by_row(array: Array, shape: list[str | int | None]) -> Array:
+        if axis is None:
+            return array.sum()
+        return array.sum(axis=tuple(i for i, n in enumerate(shape) if n != axis))
+
+    with np.errstate(all="ignore"):
+        cotangent = trial.cotangent.astype(np.float64)
+        # the cotangent is zero where the value is infinite, and so is that row's derivative then
+        shares = np.where(cotangent == 0, 0.0, cotangent * got.astype(np.float64))
+        contracted = np.asarray(by_row(shares, list(output)))
+        expected, attainable = np.zeros(contracted.shape), np.zeros(contracted.shape)
+        for name, reference in trial.gradient_references.items():
+            shape = list(spec.inputs[name].shape)
+            tangent = tangents[name].astype(np.float64)
+            expected = expected + by_row(np.nan_to_num(reference.expected, nan=0.0) * tangent, shape)
+            attainable = attainable + by_row(reference.attainable * np.abs(tangent), shape)
+        roundoff = trial.cell.storage.unit_roundoff
+        attainable = attainable + roundoff * by_row(np.abs(np.nan_to_num(shares)), list(output))
+        compared = np.isfinite(attainable) & np.isfinite(expected)
+        error = np.where(compared, np.abs(contracted - expected), 0.0)
+        error = np.where(np.isnan(error), np.inf, error)
+        bits = np.maximum(np.log2(error / attainable, where=error > attainable, out=np.zeros(error.shape)), 0.0)
+    undecided = int((~compared).sum())
+    if not compared.any():
+        return Observation(Verdict.PASS, 0, undecided)
+    lost = float(bits.max())
+    excused = (bits <= degraded_bits(trial.cell.storage)) | (error <= np.max(slack)) | _low(trial, error)
+    verdict = Verdict.PASS if lost <= PASS_BITS else Verdict.DEGRADED if excused.all() else Verdict.FAIL
+    reason = None if verdict is Verdict.PASS else f"forward mode: {lost:.1f} bits lost"
+    if math.isinf(lost):
+        reason = "forward mode: not finite where the truth is"
+    return Observation(
+        verdict,
+        int(compared.sum()),
+        undecided,
+        lost,
+        reason,
+        "Σ cotangent · jvp",
+        expected,
+        attainable,
+        contracted,
+    )
+
+
+def _low(trial: Trial, error: Array) -> Array:
+    """Half-precision code may work in its own format throughout; its forward mode is then as coarse."""
+    if trial.cell.storage.precision >= trial.cell.working.precision:
+        return np.zeros(error.shape, dtype=bool)
+    coarse = 0.0
+    for reference in trial.gradient_references.values():
+        radius = reference.attainable_at(trial.cell.storage)
+        coarse += float(np.where(np.isfinite(radius), radius, 0.0).sum()) * max(map(abs, TANGENTS))
+    return error <= 8 * coarse

@@ -1,0 +1,20 @@
+"""Purity: the call leaves its inputs as they were, bit by bit."""
+
+from __future__ import annotations
+
+from lossproof.audit.results import Verdict
+from lossproof.checks.observation import Observation
+from lossproof.checks.trial import Trial
+
+NAME = "purity"
+
+
+def observe(trial: Trial) -> Observation | None:
+    """Fails where an input was written to."""
+    for (name, before), after in zip(trial.case.inputs.items(), trial.outcome.inputs, strict=True):
+        if before.shape != after.shape or before.tobytes() != after.tobytes():
+            return Observation(
+                Verdict.FAIL, 1, reason=f"the call changed its input {name}", quantity=f"{name} after the call",
+                expected=before, got=after,
+            )  # fmt: skip
+    return Observation(Verdict.PASS, 1)

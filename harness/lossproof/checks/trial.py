@@ -1,0 +1,165 @@
+"""One implementation at one case: what it returned, and what it should have returned."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+import numpy as np
+
+from lossproof.checks import answers
+from lossproof.errors import ImplementationError
+from lossproof.floats import FORMATS, Format, working_format
+from lossproof.frameworks import Call, Framework, Outcome
+from lossproof.implementation import Implementation
+from lossproof.inputs.case import Array, Case
+from lossproof.oracle.reference import Reference
+from lossproof.spec import graph
+from lossproof.spec.model import Spec
+
+COTANGENTS = (2.0, -0.5, 0.0, -4.0, 0.25, 1.0, -1.0)
+"""Unequal, signed, one of them zero, powers of two: exact in every format. A single one is 2."""
+
+TANGENTS = (1.0, -2.0, 0.5, 4.0, -0.25)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """An implementation at one device, mode and dtype."""
+
+    implementation: Implementation
+    spec: Spec
+    framework: Framework
+    device: str
+    mode: str
+    dtype: str
+    siblings: Mapping[str, Implementation] = field(default_factory=dict, compare=False)
+    """The same adapter's implementations of other losses in the same framework; laws call them."""
+
+    @property
+    def storage(self) -> Format:
+        return FORMATS[self.dtype]
+
+    @property
+    def working(self) -> Format:
+        """The format in which the implementation is expected to compute."""
+        return working_format(self.storage, self.implementation.precision)
+
+    @functools.cached_property
+    def flush(self) -> bool:
+        return self.framework.flushes_subnormals(self.dtype, self.device)
+
+    def call(self, case: Case) -> Call:
+        inputs = tuple(case.inputs[name] for name in self.spec.inputs)
+        return Call(self.implementation.function, inputs, self.implementation.arguments(case.parameters), self.device, self.mode)
+
+
+class Trial:
+    """Lazily: the calls of the implementation at a case, and their references.
+
+    cotangents: repeated over the elements of the result.
+    """
+
+    def __init__(self, cell: Cell, case: Case, cotangents: tuple[float, ...] = COTANGENTS) -> None:
+        self.cell, self.case, self.cotangents = cell, case, cotangents
+
+    @functools.cached_property
+    def outcome(self) -> Outcome:
+        """Raises ImplementationError."""
+        return self.cell.framework.value(self.cell.call(self.case))
+
+    @functools.cached_property
+    def reference(self) -> Reference:
+        return answers.value_reference(self.cell.spec, self.case, self.cell.working, self.cell.flush)
+
+    @property
+    def shape_fits(self) -> bool:
+        return self.outcome.value.shape == self.reference.truth.shape
+
+    @functools.cached_property
+    def cotangent(self) -> Array:
+        """Of the result's shape in the dtype under test; zero where the true value is not finite."""
+        expected = self.reference.expected
+        pattern = np.resize(np.array(self.cotangents), expected.shape)
+        return np.where(np.isfinite(expected), pattern, 0.0).astype(self.cell.storage.dtype)
+
+    @property
+    def differentiable(self) -> tuple[str, ...]:
+        return tuple(n for n, i in self.cell.spec.inputs.items() if i.is_real and i.differentiable)
+
+    @functools.cached_property
+    def gradients(self) -> dict[str, Array]:
+        """The implementation's vector–Jacobian products; raises ImplementationError."""
+        names = list(self.cell.spec.inputs)
+        wrt = tuple(names.index(name) for name in self.differentiable)
+        call = self.cell.call(self.case)
+        if self.cell.framework.differentiates:
+            found = self.cell.framework.vjp(call, self.cotangent, wrt).gradients
+        else:
+            found = self._written_gradients(call)
+        assert found is not None
+        return dict(zip(self.differentiable, found, strict=True))
+
+    def _written_gradients(self, call: Call) -> tuple[Array, ...]:
+        """From `gradient=`: the derivative of the sum of the results, so the cotangent is 1 throughout."""
+        gradient = self.cell.implementation.gradient
+        assert gradient is not None
+        found = self.cell.framework.arrays(replace(call, function=gradient))
+        if len(found) != len(self.differentiable):
+            raise ImplementationError(
+                f"gradient returned {len(found)} arrays for {len(self.differentiable)} differentiable inputs"
+            )
+        return found
+
+    @property
+    def has_gradients(self) -> str | None:
+        """None where derivatives can be had, else the reason why not."""
+        if not self.differentiable:
+            return "the loss takes no gradient"
+        if not self.cell.framework.differentiates and self.cell.implementation.gradient is None:
+            return f"{self.cell.framework.name} has no automatic derivatives and no gradient= is declared"
+        return None
+
+    @functools.cached_property
+    def gradient_references(self) -> dict[str, Reference]:
+        """References of `gradients`, undecided where the value or the derivative itself is not finite."""
+        cotangent = self.cotangent
+        if not self.cell.framework.differentiates:
+            # one row of a result that is not finite has no derivative; its 1 meets nothing that is compared
+            cotangent = np.where(np.isfinite(self.reference.expected), 1.0, 0.0).astype(cotangent.dtype)
+        found = answers.gradient_references(
+            self.cell.spec, self.case, cotangent, self.cell.working, self.cell.flush
+        )
+        return {name: self._without_infinite(name, reference) for name, reference in found.items()}
+
+    def _without_infinite(self, name: str, reference: Reference) -> Reference:
+        undecided = ~np.isfinite(reference.expected) & ~overflowed(reference)
+        undecided = undecided | self._rows_like(name, reference.truth.shape)
+        return replace(reference, attainable=np.where(undecided, np.inf, reference.attainable))
+
+    def _rows_like(self, name: str, shape: tuple[int, ...]) -> Array:
+        """Elements of an input whose gradient depends on a result that is not finite."""
+        bad = ~np.isfinite(self.reference.expected) | ~self.reference.defined
+        spec = self.cell.spec
+        if not bad.any():
+            return np.zeros(shape, dtype=bool)
+        axis = spec.independent
+        output = graph.definition(spec, graph.statics_of(spec, self.case.parameters)).shape
+        names = [size.name for size in output]
+        declared = spec.inputs[name].shape
+        if axis is None or axis not in names or axis not in declared:
+            return np.ones(shape, dtype=bool)
+        rows = bad.any(axis=tuple(i for i, n in enumerate(names) if n != axis))
+        place = declared.index(axis)
+        return np.broadcast_to(np.expand_dims(rows, tuple(i for i in range(len(shape)) if i != place)), shape)
+
+
+def overflowed(reference: Reference) -> Array:
+    """Elements whose truth is finite and rounds to an infinity of the format."""
+    finite = np.frompyfunc(lambda entry: entry.is_finite(), 1, 1)(reference.truth)
+    return np.asarray(finite).astype(bool) & np.isinf(reference.expected)
+
+
+def with_inputs(case: Case, inputs: Mapping[str, Array]) -> Case:
+    """The case with other inputs."""
+    return replace(case, inputs=dict(case.inputs) | dict(inputs))

@@ -1,0 +1,147 @@
+"""Running a plan with progress, and handing what it found to the reports."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from lossproof.audit.events import CellFinished, Event, ProblemMet, RunStarted
+from lossproof.audit.results import Problem, Run
+from lossproof.cli.exits import INTERRUPTED, exit_code
+from lossproof.errors import LossproofError
+
+if TYPE_CHECKING:
+    from lossproof.audit.plan import Options
+
+STDOUT = Path("-")
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where reports go, and from which verdict on a row is a finding."""
+
+    json: Path | None = None
+    html: Path | None = None
+    junit: Path | None = None
+    fail_on: str = "fail"
+
+    def prepare(self) -> None:
+        """Fail now if something cannot be written later. Raises UsageError."""
+        from lossproof.report import files
+
+        for path in (self.json, self.junit):
+            if path is not None and path != STDOUT:
+                files.prepare(path)
+        if self.html is not None:
+            files.prepare(self.html, directory=True)
+
+
+class Partial:
+    """Listens to a run and keeps what is finished, for a run that is interrupted."""
+
+    def __init__(self, options: Options) -> None:
+        self._total = 0
+        self._done = 0
+        self.run = Run(_version(), options.seed, options.profile, {})
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, RunStarted):
+            self._total = event.cells
+        elif isinstance(event, CellFinished):
+            self._done += 1
+            self.run.results += event.results
+            self.run.findings += event.findings
+            self.run.seconds += event.seconds
+        elif isinstance(event, ProblemMet):
+            self.run.problems.append(event.problem)
+
+    def interrupted(self) -> Run:
+        """What is finished, with a problem that says that it is not everything."""
+        message = f"interrupted after {self._done} of {self._total} cells"
+        self.run.problems.append(Problem("run", message))
+        self.run.results.sort(key=lambda row: (row.loss, row.implementation, row.framework, row.device))
+        return self.run
+
+
+def execute(options: Options, outputs: Outputs) -> int:
+    """Plan, run, report; the exit code. Raises UsageError for what the options name wrongly."""
+    from lossproof.audit.plan import plan
+    from lossproof.audit.run import run
+    from lossproof.report.console import console
+    from lossproof.report.progress import listener
+
+    planned = plan(options)
+    outputs.prepare()
+    partial = Partial(options)
+    announced: list[Problem] = []
+    try:
+        with listener(console(sys.stderr)) as progress:
+
+            def both(event: Event) -> None:
+                partial(event)
+                if isinstance(event, ProblemMet):
+                    announced.append(event.problem)
+                progress(event)
+
+            found = run(planned, both)
+    except KeyboardInterrupt:
+        report(partial.interrupted(), outputs, announced)
+        return INTERRUPTED
+    return report(found, outputs, announced)
+
+
+def report(run: Run, outputs: Outputs, announced: Sequence[Problem] = ()) -> int:
+    """Write every report that is wanted, print the summary, and give the exit code.
+
+    A run of nothing but problems is a line for each of them, once: `announced` are on the screen already.
+    Where one report cannot be written the others still are; then the error is raised.
+    """
+    from lossproof.report import html, json, junit
+    from lossproof.report.console import console
+    from lossproof.report.terminal import summary
+    from lossproof.report.text import one_line
+
+    written: list[str] = []
+    errors: list[LossproofError] = []
+
+    def attempt(label: str, path: Path, write: Callable[[Path], object]) -> None:
+        try:
+            write(path)
+        except LossproofError as error:
+            errors.append(error)
+        else:
+            written.append(f"{label}: {path}")
+
+    if outputs.json is not None and outputs.json != STDOUT:
+        attempt("results", outputs.json, lambda path: json.write(run, path))
+    if outputs.junit is not None:
+        attempt("JUnit", outputs.junit, lambda path: junit.write(run, path, outputs.fail_on))
+    if outputs.html is not None:
+        attempt("report", outputs.html / "index.html", lambda path: html.write(run, path.parent))
+    replay = str(outputs.json) if outputs.json not in (None, STDOUT) else None
+    stream = sys.stderr if outputs.json == STDOUT else sys.stdout
+    if run.results or not run.problems:
+        summary(run, console(stream), fail_on=outputs.fail_on, written=written, replay=replay)
+    else:
+        for problem in run.problems:
+            if problem not in announced:
+                typer.echo(f"error: {one_line(f'{problem.where}: {problem.message}')}", err=True)
+    if outputs.json == STDOUT:
+        sys.stdout.write(json.text(run))
+    if errors:
+        raise errors[0]
+    return exit_code(run, outputs.fail_on)
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("lossproof")
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,78 @@
+"""The exceptions of lossproof, one tree.
+
+LossproofError
+├── UsageError           a command or call was used wrongly (unknown loss, bad option)
+├── SpecError            a spec cannot be used
+│   └── ExpressionError  an expression in a spec cannot be parsed or does not fit its shapes
+├── AdapterError         an adapter cannot be imported, or a declaration in it is wrong
+└── ImplementationError  an implementation raised, or returned what is no array
+
+Each message is one line for a person: what was wrong (name and value), what is allowed, the nearest
+right word. `str(error)` puts the place, `file:line:column`, in front of it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Place:
+    """A position in a text file; lines and columns count from 1."""
+
+    file: str
+    line: int | None = None
+    column: int | None = None
+
+    def __str__(self) -> str:
+        return ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
+
+
+class LossproofError(Exception):
+    """Base of every error that lossproof raises on purpose."""
+
+    def __init__(self, message: str, place: Place | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.place = place
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.message}" if self.place else self.message
+
+
+class UsageError(LossproofError):
+    """A command or a call was used wrongly."""
+
+
+class SpecError(LossproofError):
+    """A spec cannot be used as it stands."""
+
+
+class ExpressionError(SpecError):
+    """An expression cannot be parsed, or its shapes or kinds do not fit.
+
+    at: line and column inside the text of the expression, both from 1; the loader of specs turns it into a
+    place in the file.
+    """
+
+    def __init__(self, message: str, place: Place | None = None, at: tuple[int, int] | None = None) -> None:
+        super().__init__(message, place)
+        self.at = at
+
+
+class AdapterError(LossproofError):
+    """An adapter cannot be imported, or declares something impossible."""
+
+
+class ImplementationError(LossproofError):
+    """An implementation raised, or returned something that is not an array."""
+
+
+def suggest(word: str, allowed: Iterable[str]) -> str:
+    """`"; did you mean 'nearest'?"` followed by what is allowed, to append to an error message."""
+    choices = sorted(set(allowed))
+    close = difflib.get_close_matches(word, choices, n=1, cutoff=0.5)
+    hint = f"; did you mean '{close[0]}'?" if close else ""
+    return f"{hint} (known: {', '.join(choices)})" if choices else hint

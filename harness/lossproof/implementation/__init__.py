@@ -1,0 +1,19 @@
+"""Implementations: declaring them, finding them, and holding their signatures against a spec."""
+
+from __future__ import annotations
+
+from lossproof.implementation.binding import bind
+from lossproof.implementation.declare import implements
+from lossproof.implementation.discovery import AdapterSkip, bind_target, bundled, discover, registered
+from lossproof.implementation.model import Implementation
+
+__all__ = [
+    "AdapterSkip",
+    "Implementation",
+    "bind",
+    "bind_target",
+    "bundled",
+    "discover",
+    "implements",
+    "registered",
+]

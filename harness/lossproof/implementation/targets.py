@@ -1,0 +1,222 @@
+"""Targets: from a word of the command line to an imported module, and where its code lies.
+
+A target is `file.py`, `file.py:function`, `module`, `module:function`, the name of a bundled adapter, or a
+name that an installed library has registered under the entry point group `lossproof.adapters`.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import importlib
+import importlib.machinery
+import importlib.metadata
+import importlib.util
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import Literal
+
+from lossproof.builtin import content
+from lossproof.errors import AdapterError, Place, UsageError, suggest
+from lossproof.frameworks.base import describe
+from lossproof.implementation.binding import shown
+
+ENTRY_POINTS = "lossproof.adapters"
+
+
+@dataclass(frozen=True)
+class Target:
+    """kind: file, bundled, registered or module. word: what names the adapter. module: the import name.
+
+    path: the file, for a file. function: the one function that is meant, or None for all.
+    """
+
+    kind: Literal["file", "bundled", "registered", "module"]
+    word: str
+    module: str
+    path: str | None = None
+    function: str | None = None
+
+    @property
+    def adapter(self) -> str:
+        """The adapter's name, as it stands in front of a function's."""
+        return Path(self.path).stem if self.path else self.word.rpartition(".")[2]
+
+
+class LibraryMissing(AdapterError):
+    """An adapter of an installed package binds a library that is not installed."""
+
+    def __init__(self, library: str) -> None:
+        super().__init__(f"{library} is not installed")
+        self.library = library
+
+
+def bundled(*, demonstrations: bool = True) -> tuple[str, ...]:
+    """The names of the bundled adapters, in order.
+
+    demonstrations=False leaves out those with `DEMONSTRATION = True` at their top level, as an audit does;
+    nothing is imported to find out.
+    """
+    files = sorted(content("adapters").glob("[!_]*.py"))
+    return tuple(file.stem for file in files if demonstrations or not _is_demonstration(file))
+
+
+def registered() -> dict[str, str]:
+    """Adapters that installed libraries have registered: name → module."""
+    points = importlib.metadata.entry_points(group=ENTRY_POINTS)
+    return {point.name: point.module for point in points}
+
+
+def parse(text: str) -> Target:
+    """Read a target; nothing is imported. Raises UsageError where there is no such file or adapter."""
+    word, function = text, None
+    head, colon, tail = text.rpartition(":")
+    if colon and not os.path.exists(text) and tail.isidentifier():
+        word, function = head, tail
+    if word.endswith(".py") or os.sep in word or "/" in word:
+        if os.path.isdir(word):
+            raise UsageError(f"'{word}' is a directory; name a Python file in it")
+        if not os.path.isfile(word):
+            raise UsageError(f"no file '{word}'")
+        if not word.endswith(".py"):
+            raise UsageError(f"'{word}' is no Python file (its name does not end in .py)")
+        return Target("file", word, _module_name(word), word, function)
+    if word in bundled():
+        return Target("bundled", word, f"lossproof.builtin.adapters.{word}", None, function)
+    if word in registered():
+        return Target("registered", word, registered()[word], None, function)
+    if all(part.isidentifier() for part in word.split(".")):
+        return Target("module", word, word, None, function)
+    raise UsageError(f"'{text}' is no file, module or adapter{suggest(word, _adapters())}")
+
+
+def load(target: Target) -> ModuleType:
+    """Import what a target names.
+
+    Raises AdapterError with the place where the import fails, LibraryMissing where a bundled or registered
+    adapter lacks the library that it binds, UsageError where there is no such module.
+    """
+    if target.path is not None:
+        return _load_file(target.path, target.module)
+    before = list(sys.path)
+    if target.kind == "module":
+        sys.path.insert(0, os.getcwd())  # as `python -m` does; a console script has its own directory there
+    try:
+        return importlib.import_module(target.module)
+    except ModuleNotFoundError as error:
+        missing = error.name or ""
+        if target.module == missing or target.module.startswith(f"{missing}."):
+            raise UsageError(
+                f"no module, file or adapter '{target.word}'{suggest(target.word, _adapters())}"
+            ) from None
+        if target.kind != "module" and missing.partition(".")[0] != target.module.partition(".")[0]:
+            raise LibraryMissing(missing.partition(".")[0]) from error
+        raise _failed(error, None) from error
+    except (Exception, SystemExit) as error:
+        raise _failed(error, None) from error
+    finally:
+        sys.path[:] = before
+
+
+def _load_file(path: str, name: str) -> ModuleType:
+    real = os.path.realpath(path)
+    stat = os.stat(real)
+    stamp = (stat.st_mtime_ns, stat.st_size)
+    loaded = sys.modules.get(name)
+    if loaded is not None and getattr(loaded, "__lossproof_stamp__", None) == stamp:
+        return loaded
+    loader = _Loader(name, real)
+    spec = importlib.util.spec_from_file_location(name, real, loader=loader)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # before it runs, as for any import: dataclasses and pickle look there
+    try:
+        with _siblings(Path(real).parent):
+            loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        sys.modules.pop(name, None)
+        raise _failed(error, path) from error
+    module.__dict__["__lossproof_stamp__"] = stamp
+    return module
+
+
+class _Loader(importlib.machinery.SourceFileLoader):
+    """Compiles the file each time: a cached .pyc is compared to the second, and a user edits faster."""
+
+    def get_code(self, fullname: str) -> CodeType | None:
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
+_imported_beside: dict[str, Path] = {}
+
+
+@contextmanager
+def _siblings(directory: Path) -> Iterator[None]:
+    """A file's directory first on sys.path. A module of the same name that an adapter in another directory
+    has imported from beside itself makes room."""
+    for name, home in list(_imported_beside.items()):
+        taken = (directory / f"{name}.py").exists() or (directory / name).is_dir()
+        if home != directory and taken:
+            for each in [key for key in sys.modules if key == name or key.startswith(f"{name}.")]:
+                del sys.modules[each]
+            del _imported_beside[name]
+    known = set(sys.modules)
+    before = list(sys.path)
+    sys.path.insert(0, str(directory))
+    importlib.invalidate_caches()
+    try:
+        yield
+    finally:
+        sys.path[:] = before
+        for name in {key.partition(".")[0] for key in set(sys.modules) - known}:
+            file = getattr(sys.modules.get(name), "__file__", None)
+            if file and Path(file).resolve().is_relative_to(directory):
+                _imported_beside[name] = directory
+
+
+def _failed(error: BaseException, path: str | None) -> AdapterError:
+    """Where an import failed: in the adapter's file, or else where the exception was raised."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return AdapterError(f"SyntaxError: {error.msg}", Place(shown(error.filename), error.lineno))
+    frames = traceback.extract_tb(error.__traceback__)
+    if path is not None:
+        own = [frame for frame in frames if os.path.realpath(frame.filename) == os.path.realpath(path)]
+        return AdapterError(describe(error), Place(shown(path), own[-1].lineno if own else None))
+    outside = [frame for frame in frames if not frame.filename.startswith("<") and frame.filename != __file__]
+    outside = [frame for frame in outside if Path(frame.filename).parent.name != "importlib"]
+    place = Place(shown(outside[-1].filename), outside[-1].lineno) if outside else None
+    return AdapterError(describe(error), place)
+
+
+def _module_name(path: str) -> str:
+    """A name of its own for each file, so that two adapters `losses.py` do not meet."""
+    real = os.path.realpath(path)
+    digest = hashlib.sha256(real.encode("utf-8", "surrogateescape")).hexdigest()[:8]
+    stem = "".join(letter if letter.isalnum() else "_" for letter in Path(real).stem)
+    return f"_lossproof_adapter_{stem}_{digest}"
+
+
+@functools.cache
+def _is_demonstration(file: Path) -> bool:
+    try:
+        body = ast.parse(file.read_bytes()).body
+    except (SyntaxError, ValueError):
+        return False
+    return any(
+        isinstance(each, ast.Assign)
+        and any(isinstance(name, ast.Name) and name.id == "DEMONSTRATION" for name in each.targets)
+        and isinstance(each.value, ast.Constant)
+        and each.value.value is True
+        for each in body
+    )
+
+
+def _adapters() -> tuple[str, ...]:
+    return (*bundled(), *registered())

@@ -1,0 +1,296 @@
+"""The certified tier: arrays of Arb balls, as NumPy arrays of objects.
+
+One class serves every use. With `rounding` None it computes at the context's precision and rounds nothing on
+purpose: truth. With a format it models the textbook algorithm in that format: each step is widened by one unit
+roundoff, a result below the smallest normal number by that number (gradual underflow and flushing alike), and
+a step past the largest number becomes undecided (nan).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from functools import partial
+from typing import Any
+
+import numpy as np
+from flint import arb, ctx, fmpq
+
+from lossproof.floats import Format
+from lossproof.oracle import ball
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@contextmanager
+def precision(bits: int) -> Iterator[None]:
+    """Arb's working precision inside the block."""
+    before = ctx.prec
+    ctx.prec = bits
+    try:
+        yield
+    finally:
+        ctx.prec = before
+
+
+def balls(array: Any) -> Array:
+    """Exact balls of a float array of any dtype and shape."""
+    array = np.asarray(array)
+    out = np.empty(array.shape, dtype=object)
+    out.flat = [arb(float(entry)) for entry in array.ravel()]
+    return out
+
+
+def to_ball(value: int | float | Fraction) -> arb:
+    if isinstance(value, Fraction):
+        return arb(fmpq(value.numerator, value.denominator))
+    return arb(value)
+
+
+def _map(function: Callable[..., Any], count: int) -> Callable[..., Array]:
+    ufunc = np.frompyfunc(function, count, 1)
+    return lambda *args: np.asarray(ufunc(*args), dtype=object)
+
+
+_UNARY = {
+    "neg": lambda x: -x, "exp": ball.exp, "log": ball.log, "log1p": ball.log1p, "expm1": ball.expm1,
+    "sqrt": ball.sqrt, "abs": ball.absolute, "sign": ball.sign, "slope_abs": ball.slope_abs,
+    "square": lambda x: ball.mul(x, x) if not x.is_finite() else x**2,
+    "softplus": ball.softplus, "sigmoid": ball.sigmoid, "log_sigmoid": lambda x: -ball.softplus(-x),
+    "sin": lambda x: x.sin(), "cos": lambda x: x.cos(), "acos": lambda x: x.acos(), "tanh": ball.tanh,
+}  # fmt: skip
+_BINARY = {
+    "add": ball.add, "sub": ball.sub, "mul": ball.mul, "div": ball.div, "pow": ball.power, "times": ball.times,
+    "xlogy": ball.xlogy, "xdivy": ball.xdivy, "rel_entr": ball.rel_entr, "maximum": ball.maximum,
+    "minimum": lambda x, y: -ball.maximum(-x, -y), "step": ball.step,
+}  # fmt: skip
+_MAPPED = {name: _map(f, 1) for name, f in _UNARY.items()} | {name: _map(f, 2) for name, f in _BINARY.items()}
+_EXACT = frozenset({"neg", "abs", "sign", "slope_abs", "maximum", "minimum", "step"})
+
+
+def _compare(op: str) -> Callable[[Any, Any], bool | None]:
+    """True, False, or None where the balls cannot tell; exact numbers always can."""
+
+    def decide(x: Any, y: Any) -> bool | None:
+        if isinstance(x, arb):
+            if x.is_nan() or y.is_nan():
+                return None
+            less, more = bool(x < y), bool(x > y)
+            same = bool(x == y) or (ball.is_infinite(x) and ball.is_infinite(y) and not less and not more)
+            known = {
+                "lt": (less, bool(x >= y)), "le": (bool(x <= y) or same, more), "gt": (more, bool(x <= y)),
+                "ge": (bool(x >= y) or same, less), "eq": (same, less or more), "ne": (less or more, same),
+            }[op]  # fmt: skip
+            return True if known[0] else False if known[1] else None
+        answer = {"lt": x < y, "le": x <= y, "gt": x > y, "ge": x >= y, "eq": x == y, "ne": x != y}[op]
+        return bool(answer)
+
+    return decide
+
+
+_COMPARED = {op: _map(_compare(op), 2) for op in ("lt", "le", "gt", "ge", "eq", "ne")}
+
+
+def _and(x: bool | None, y: bool | None) -> bool | None:
+    return False if x is False or y is False else None if x is None or y is None else True
+
+
+def _plain(value: Any) -> bool | None:
+    return None if value is None else bool(value)
+
+
+_LOGIC = {
+    "and": _map(lambda x, y: _and(_plain(x), _plain(y)), 2),
+    "or": _map(lambda x, y: _negate(_and(_negate(_plain(x)), _negate(_plain(y)))), 2),
+    "not": _map(lambda x: _negate(_plain(x)), 1),
+}
+
+
+def _negate(value: bool | None) -> bool | None:
+    return None if value is None else not value
+
+
+def _choose(condition: bool | None, yes: Any, no: Any) -> Any:
+    if condition is None:
+        return ball.hull(yes, no)
+    return yes if condition else no
+
+
+def _to_real(value: Any) -> arb:
+    if value is None:
+        return ball.HALF_OPEN
+    return arb(int(value))
+
+
+_where = _map(_choose, 3)
+_real = _map(_to_real, 1)
+_finite = _map(lambda x: None if x.is_nan() else bool(x.is_finite()), 1)
+
+
+class ArbArithmetic:
+    """Operations of the graph on arrays of balls."""
+
+    def __init__(self, rounding: Format | None = None) -> None:
+        self.rounding = rounding
+        if rounding is not None:
+            self._one = arb(1, rounding.unit_roundoff)
+            self._tiny = arb(0, rounding.smallest_normal)
+            self._least = arb(rounding.smallest_normal)
+            self._largest = arb(rounding.largest)
+            self._round = _map(self._round_one, 1)
+
+    def constant(self, value: Any) -> Array:
+        return np.asarray(to_ball(value), dtype=object)
+
+    def operation(self, op: str) -> Callable[..., Array]:
+        if op in _MAPPED:
+            return _MAPPED[op] if op in _EXACT or self.rounding is None else partial(self._rounded, _MAPPED[op])
+        if op in _COMPARED:
+            return _COMPARED[op]
+        if op in _LOGIC:
+            return _LOGIC[op]
+        method: Callable[..., Array] = getattr(self, op)
+        return method
+
+    def _rounded(self, function: Callable[..., Array], *args: Array) -> Array:
+        result: Array = self._round(function(*args))
+        return result
+
+    def _round_one(self, x: arb) -> arb:
+        if not x.is_finite() or x.is_zero():
+            return x
+        size = x.abs_upper()
+        if size > self._largest:
+            return ball.NAN
+        return x + self._tiny if size < self._least else x * self._one
+
+    def finish(self, x: Array) -> Array:
+        """A step's rounding, where there is one."""
+        return x if self.rounding is None else self._round(x)
+
+    def _inside(self, x: Array) -> Array:
+        """The rounding of a step inside a primitive, which may leave the exponent range unharmed."""
+        return x if self.rounding is None else np.asarray(x * self._one, dtype=object)
+
+    # selection and conversion
+
+    def where(self, condition: Array, yes: Array, no: Array) -> Array:
+        if np.asarray(yes).dtype != object:
+            return np.where(condition.astype(bool), yes, no)
+        return _where(condition, yes, no)
+
+    def real(self, x: Array) -> Array:
+        return _real(x)
+
+    def isfinite(self, x: Array) -> Array:
+        return _finite(x)
+
+    def onehot(self, index: Array, classes: int) -> Array:
+        return _real(index[..., None] == np.arange(classes))
+
+    # reductions, pairwise: the radius grows with the logarithm of the length
+
+    def _tree(self, x: Array, axis: int, combine: Callable[[Array, Array], Array], empty: Any) -> Array:
+        x = np.moveaxis(x, axis, 0)
+        if x.shape[0] == 0:
+            return np.full(x.shape[1:], empty, dtype=object)
+        while x.shape[0] > 1:
+            half = x.shape[0] // 2
+            head = combine(x[: 2 * half : 2], x[1 : 2 * half : 2])
+            x = np.concatenate([head, x[2 * half :]]) if x.shape[0] % 2 else head
+        return np.asarray(x[0], dtype=object)
+
+    def _reduce(self, x: Array, axes: tuple[int, ...], keep: bool, combine: Any, empty: Any) -> Array:
+        for axis in sorted(axes, reverse=True):
+            x = self._tree(x, axis, combine, empty)
+        return np.expand_dims(x, axes) if keep else x
+
+    def sum(self, x: Array, axes: tuple[int, ...], keep: bool) -> Array:
+        return self._reduce(x, axes, keep, self.operation("add"), ball.ZERO)
+
+    def max(self, x: Array, axes: tuple[int, ...], keep: bool) -> Array:
+        return self._reduce(x, axes, keep, _MAPPED["maximum"], ball.NEG_INF)
+
+    def min(self, x: Array, axes: tuple[int, ...], keep: bool) -> Array:
+        return self._reduce(x, axes, keep, _MAPPED["minimum"], ball.INF)
+
+    def any(self, x: Array, axes: tuple[int, ...], keep: bool) -> Array:
+        return self._reduce(x, axes, keep, _LOGIC["or"], False)
+
+    def all(self, x: Array, axes: tuple[int, ...], keep: bool) -> Array:
+        return self._reduce(x, axes, keep, _LOGIC["and"], True)
+
+    def argmax_weight(self, x: Array, axes: tuple[int, ...]) -> Array:
+        """The derivative of max: 1 at the only greatest entry, [0, 1] at each of several, 0 elsewhere."""
+        top = self.max(x, axes, True)
+        ties = self.sum(_real(_COMPARED["ge"](x, top)), axes, True)
+        return _map(_weight, 3)(x, top, ties)
+
+    def norm(self, x: Array, axes: tuple[int, ...], keep: bool) -> Array:
+        """Euclidean length; no square inside leaves the exponent range."""
+        squares = self._inside(_MAPPED["square"](x))
+        total = self._reduce(squares, axes, keep, lambda a, b: self._inside(_MAPPED["add"](a, b)), ball.ZERO)
+        return self.finish(_MAPPED["sqrt"](total))
+
+    def unit(self, x: Array, axes: tuple[int, ...]) -> Array:
+        """x / ‖x‖, the derivative of the norm; [−1, 1] at the zero vector."""
+        length = self.norm(x, axes, True)
+        return self.finish(_map(lambda a, n: ball.UNIT if n.is_zero() else ball.div(a, n), 2)(x, length))
+
+    # the softmax family: shift by the maximum, one step each
+
+    def _shifted(self, x: Array, axis: int) -> tuple[Array, Array, Array]:
+        top = self.max(x, (axis,), True)
+        shifted = self._inside(_map(_below, 2)(x, top))
+        weights = self._inside(_MAPPED["exp"](shifted))
+        if self.rounding is not None:
+            # what underflows may come out as 0; beside the 1 of the maximum nobody sees it
+            weights = _map(lambda w: w + self._tiny if w < self._least and not w.is_zero() else w, 1)(weights)
+        total = self._reduce(weights, (axis,), True, lambda a, b: self._inside(_MAPPED["add"](a, b)), ball.ZERO)
+        return top, shifted, total if weights.size else total
+
+    def logsumexp(self, x: Array, axes: tuple[int, ...], keep: bool) -> Array:
+        top, _, total = self._shifted(x, axes[0])
+        result = self.finish(_map(_logsumexp, 2)(top, self._inside(_MAPPED["log"](total))))
+        return result if keep else np.squeeze(result, axes[0])
+
+    def log_softmax(self, x: Array, axis: int) -> Array:
+        _, shifted, total = self._shifted(x, axis)
+        return self.finish(_MAPPED["sub"](shifted, self._inside(_MAPPED["log"](total))))
+
+    def softmax(self, x: Array, axis: int) -> Array:
+        _, shifted, total = self._shifted(x, axis)
+        return self.finish(_MAPPED["div"](self._inside(_MAPPED["exp"](shifted)), total))
+
+    def sort(self, x: Array, axis: int) -> Array:
+        """Ascending; a network of minimum and maximum, so that overlapping balls stay bounds."""
+        x = np.moveaxis(x, axis, 0).copy()
+        for end in range(len(x) - 1, 0, -1):
+            for i in range(end):
+                x[i], x[i + 1] = _MAPPED["minimum"](x[i], x[i + 1]), _MAPPED["maximum"](x[i], x[i + 1])
+        return np.moveaxis(x, 0, axis)
+
+    def matmul(self, x: Array, y: Array) -> Array:
+        products = self.operation("mul")(x[..., :, :, None], y[..., None, :, :])
+        return self.sum(products, (products.ndim - 2,), False)
+
+
+def _weight(x: arb, top: arb, ties: arb) -> arb:
+    if x.is_nan() or top.is_nan():
+        return ball.NAN
+    if x < top:
+        return ball.ZERO
+    return ball.ONE if ties == 1 else ball.HALF_OPEN
+
+
+def _below(x: arb, top: arb) -> arb:
+    """x − max; −∞ stays, and a row that is −∞ throughout has no softmax."""
+    if ball.is_infinite(x) and x < 0 and top.is_finite():
+        return x
+    return ball.sub(x, top)
+
+
+def _logsumexp(top: arb, log_total: arb) -> arb:
+    # the logarithm of an empty sum: every entry is −∞
+    return top if ball.is_infinite(top) else ball.add(top, log_total)

@@ -1,0 +1,90 @@
+"""Operations that move entries and compute nothing: the same for every arithmetic, by NumPy's indexing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def newaxis(x: Array, positions: tuple[int, ...]) -> Array:
+    return np.expand_dims(x, positions)
+
+
+def squeeze(x: Array, positions: tuple[int, ...]) -> Array:
+    return np.squeeze(x, positions)
+
+
+def transpose(x: Array) -> Array:
+    return np.swapaxes(x, -1, -2)
+
+
+def flatten(x: Array) -> Array:
+    return x.reshape(*x.shape[:-2], -1)
+
+
+def unflatten(x: Array, shape: tuple[int, ...]) -> Array:
+    return x.reshape(shape)
+
+
+def take(x: Array, index: Array) -> Array:
+    """Raises IndexError for an index outside the axis, also for a negative one."""
+    if index.size and (index.min() < 0 or index.max() >= x.shape[-1]):
+        raise IndexError(f"a class index is outside [0, {x.shape[-1]})")
+    if x.ndim == 1:
+        return x[index]
+    return np.take_along_axis(x, index[..., None], -1)[..., 0]
+
+
+def permute(x: Array, permutation: Array) -> Array:
+    return x[..., permutation]
+
+
+def unpermute(x: Array, permutation: Array) -> Array:
+    return x[..., np.argsort(permutation)]
+
+
+def relabel(index: Array, permutation: Array) -> Array:
+    return np.argsort(permutation)[index]
+
+
+def concat(x: Array, y: Array) -> Array:
+    return np.concatenate([x, y], axis=-1)
+
+
+def split(x: Array, part: int, length: int) -> Array:
+    return x[..., :length] if part == 0 else x[..., x.shape[-1] - length :]
+
+
+def arange(length: int) -> Array:
+    return np.arange(length)
+
+
+def _key(key: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(slice(item[1], item[2]) if isinstance(item, tuple) else item for item in key)
+
+
+def subscript(x: Array, key: tuple[Any, ...]) -> Array:
+    return np.asarray(x[_key(key)])
+
+
+def place(x: Array, key: tuple[Any, ...], shape: tuple[int, ...]) -> Array:
+    """Zeros of a shape with x where a subscript took it from."""
+    # adding 0 to an entry keeps the arithmetic's own type of number
+    out = np.zeros(shape, dtype=object) if x.dtype == object else np.zeros(shape, dtype=x.dtype)
+    if x.dtype == object and x.size:
+        out[...] = x.flat[0] - x.flat[0]
+    out[_key(key)] = x
+    return out
+
+
+OPERATIONS: dict[str, Callable[..., Array]] = {
+    f.__name__: f
+    for f in (
+        newaxis, squeeze, transpose, flatten, unflatten, take, permute, unpermute, relabel, concat, split,
+        arange, subscript, place,
+    )
+}  # fmt: skip

@@ -1,0 +1,36 @@
+"""A finding's minimal case and what came of it, in the order in which a reader wants it."""
+
+from __future__ import annotations
+
+from lossproof.audit.results import Finding
+from lossproof.report.text import array, number, one_line, rough
+
+
+def facts(finding: Finding) -> list[tuple[str, str]]:
+    """The minimal case and what came of it, as labels and texts for a reader."""
+    dtype = finding.dtype
+    found = [(one_line(name), array(value, dtype)) for name, value in finding.inputs.items()]
+    found += [(one_line(name), array(value, dtype)) for name, value in finding.variables.items()]
+    if finding.parameters:
+        said = (f"{one_line(name)} = {parameter(value, dtype)}" for name, value in finding.parameters.items())
+        found.append(("parameters", ", ".join(said)))
+    if finding.cotangent is not None:
+        found.append(("cotangent", array(finding.cotangent, dtype)))
+    if finding.quantity:
+        found.append(("quantity", one_line(finding.quantity)))
+    for label, value in (("expected", finding.expected), ("got", finding.got)):
+        if value is not None:
+            found.append((label, array(value, dtype)))
+    if finding.attainable is not None:
+        found.append(("attainable error", rough(finding.attainable)))
+    found.append(("reason", one_line(finding.reason)))
+    if finding.diagnosis.kind != "unexplained" or finding.diagnosis.text:
+        found.append(("diagnosis", one_line(f"{finding.diagnosis.kind}: {finding.diagnosis.text}")))
+    if finding.waiver:
+        found.append(("waived", one_line(finding.waiver)))
+    return found
+
+
+def parameter(value: object, dtype: str) -> str:
+    """A parameter's value: a number, a convention, or an array."""
+    return array(value, dtype) if isinstance(value, list | dict) else number(value, dtype)

@@ -1,0 +1,108 @@
+"""A run as JSON (results.schema.json describes it) and back.
+
+Equal runs give equal files, but for the top-level key "timing".
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from lossproof.audit.results import Run
+from lossproof.errors import Place, UsageError
+from lossproof.report import files
+
+SCHEMA = 1
+"""The version of the file format."""
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of the file."""
+    text = resources.files("lossproof.report").joinpath("results.schema.json").read_text(encoding="utf-8")
+    loaded: dict[str, Any] = json.loads(text)
+    return loaded
+
+
+def document(run: Run) -> dict[str, Any]:
+    """The run as JSON values; numbers that JSON lacks become the strings "inf", "-inf" and "nan"."""
+    return {
+        "schema": SCHEMA,
+        "lossproof": run.lossproof,
+        "seed": run.seed,
+        "profile": run.profile,
+        "environment": _plain(run.environment),
+        "results": [_plain(dataclasses.asdict(result)) for result in run.results],
+        "findings": [_plain(dataclasses.asdict(finding)) for finding in run.findings],
+        "problems": [_plain(dataclasses.asdict(problem)) for problem in run.problems],
+        "timing": {"seconds": round(run.seconds, 3)},
+    }
+
+
+def text(run: Run) -> str:
+    """The run as the text of a JSON file: a line for each row, so that big runs stay small and diff well."""
+    parts = []
+    for key, value in document(run).items():
+        if key == "results" and value:
+            rows = ",\n  ".join(_dump(row) for row in value)
+            parts.append(f'"{key}": [\n  {rows}\n ]')
+        else:
+            parts.append(f'"{key}": ' + _dump(value, indent=1).replace("\n", "\n "))
+    return "{\n " + ",\n ".join(parts) + "\n}\n"
+
+
+def _dump(value: Any, indent: int | None = None) -> str:
+    return json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
+
+
+def write(run: Run, path: Path) -> None:
+    """Write the run to `path`. Raises UsageError where that cannot be."""
+    files.write(path, text(run))
+
+
+def read(path: Path) -> Run:
+    """The run in a file that `write` wrote. UsageError, with the place in the file, where it is none."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+    except OSError as error:
+        raise UsageError(f"cannot be read: {error.strerror or error}", Place(str(path))) from error
+    except json.JSONDecodeError as error:
+        raise UsageError(f"is not JSON: {error.msg}", Place(str(path), error.lineno, error.colno)) from error
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"is not JSON: {str(error) or 'nested too deeply'}", Place(str(path))) from error
+    if not isinstance(content, dict) or "schema" not in content or "results" not in content:
+        raise UsageError("is no file of results: lossproof writes them with --json", Place(str(path)))
+    if content["schema"] != SCHEMA:
+        message = f"has schema {content['schema']!r}; this version of lossproof reads schema {SCHEMA}"
+        raise UsageError(message, Place(str(path)))
+    return _run(content, path)
+
+
+def _run(content: dict[str, Any], path: Path) -> Run:
+    import pydantic
+
+    timing = content.get("timing")
+    seconds = timing.get("seconds", 0.0) if isinstance(timing, dict) else 0.0
+    try:
+        return pydantic.TypeAdapter(Run).validate_python({**content, "seconds": seconds})
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
+        raise UsageError(f"{where.lstrip('.')}: {first['msg'].lower()}", Place(str(path))) from error
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    return str(value) if isinstance(value, str) else value
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON number")

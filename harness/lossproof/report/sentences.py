@@ -1,0 +1,41 @@
+"""Rows in words, for the parts of a report that are lists."""
+
+from __future__ import annotations
+
+from lossproof.audit.results import Result, Run, Verdict
+from lossproof.report.digest import Skipped, check_text, setting
+from lossproof.report.text import bits, plural
+
+MANY_NAMES = 4
+
+
+def row_text(row: Result) -> str:
+    """One row: who, where, which check, its verdict, the reason."""
+    where = f"{row.implementation} · {setting(row, framework=True)} · {check_text(row.check)}"
+    regime = f" ({row.regime})" if row.regime else ""
+    lost = f" {bits(row.bits_lost)} bits lost:" if row.bits_lost else ""
+    return f"{where}{regime} {row.verdict}:{lost} {row.reason or 'no reason was given'}"
+
+
+def by_reason(run: Run, verdict: Verdict) -> list[str]:
+    """A line for each implementation and check with that verdict; the worst row gives the reason."""
+    rows: dict[tuple[str, str, str], list[Result]] = {}
+    for row in run.results:
+        if row.verdict is verdict:
+            rows.setdefault((row.implementation, row.framework, row.check), []).append(row)
+    texts = []
+    for (implementation, framework, check), group in rows.items():
+        worst = max(group, key=lambda row: row.bits_lost or 0.0)
+        lost = f", up to {bits(worst.bits_lost)} bits lost" if worst.bits_lost else ""
+        settings = ", ".join(dict.fromkeys(setting(row) for row in group))
+        reason = f": {worst.reason}" if worst.reason else ""
+        texts.append(f"{implementation} · {framework} · {check_text(check)} ({settings}){lost}{reason}")
+    return texts
+
+
+def skip_text(entry: Skipped) -> str:
+    """What one reason kept from being checked: the reason, how many checks, of whom."""
+    names = list(entry.implementations[:MANY_NAMES])
+    more = len(entry.implementations) - len(names)
+    who = ", ".join(names) + (f" and {more} more" if more else "")
+    return f"{entry.reason}: {plural(entry.checks, 'check')} of {who}"

@@ -1,0 +1,152 @@
+"""What a spec says, as data. The loader (load.py) makes these from YAML and knows the places of errors."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
+
+from lossproof.errors import ExpressionError, Place
+from lossproof.spec.source import Keys, Source
+
+Dim = str | int
+Shape = tuple[Dim, ...]
+Choice = str | int | None
+
+
+class Domain(StrEnum):
+    """What values an input may hold.
+
+    The classes of a distribution or of logits lie along the last axis.
+    """
+
+    REAL = "real"
+    EXTENDED_REAL = "extended_real"  # finite or −inf
+    PROBABILITY = "probability"  # ≥ 0, the last axis sums to 1 up to rounding
+    LOG_PROBABILITY = "log_probability"  # logarithms of a distribution, −inf included
+    POSITIVE = "positive"
+    NONNEGATIVE = "nonnegative"
+    UNIT_INTERVAL = "unit_interval"
+    CLASS_INDEX = "class_index"  # int64 in [0, V)
+    SIGN = "sign"  # −1 or +1
+    MASK = "mask"  # bool
+    EMBEDDING = "embedding"  # real vectors along the last axis, with the regimes of geometry
+    # for variables of laws
+    PERMUTATION = "permutation"  # int64, a permutation of range(size)
+    POWER_OF_TWO = "power_of_two"
+
+
+REAL_DOMAINS = frozenset(Domain) - {Domain.CLASS_INDEX, Domain.MASK, Domain.PERMUTATION}
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=True)
+
+
+class Input(Part):
+    """An input of a loss: its shape in named dimensions, what it may hold, whether it takes a gradient."""
+
+    shape: Shape
+    domain: Domain
+    differentiable: bool = True
+
+    @property
+    def is_real(self) -> bool:
+        return self.domain in REAL_DOMAINS
+
+
+class Variable(Part):
+    """A variable of a law: `{shape, domain}`, or `{like: input}` for another draw of an input.
+
+    grid: the input with which sums must be exact; both are drawn on a common grid.
+    """
+
+    shape: Shape | None = None
+    domain: Domain | None = None
+    like: str | None = None
+    grid: str | None = None
+
+
+class Parameter(Part):
+    """An option of a loss: a convention (`choices`), a number (`range`) or an array (`shape`, `domain`).
+
+    range: closed ends of the interval from which a number is drawn; `ends` are values that are always tried.
+    default null: the parameter is off.
+    """
+
+    default: Any
+    choices: tuple[Choice, ...] | None = None
+    range: tuple[float, float] | None = None
+    ends: tuple[float, ...] = ()
+    integer: bool = False
+    shape: Shape | None = None
+    domain: Domain | None = None
+    text: str | None = None
+
+    @property
+    def kind(self) -> Literal["choice", "number", "array"]:
+        return "choice" if self.choices is not None else "array" if self.shape is not None else "number"
+
+
+class Law(Part):
+    """An invariant of a loss; see the language reference for its expression.
+
+    when: where the law applies (elementwise, or static on parameters). exists: one witness is enough.
+    """
+
+    law: str
+    forall: dict[str, Variable] = Field(default_factory=dict)
+    when: str | None = None
+    exists: bool = False
+    text: str | None = None
+
+
+class Slack(Part):
+    """Widens *degraded* (never *pass*) by 8 roundoffs of these expressions."""
+
+    value: str | float | None = None
+    gradient: str | float | None = None
+
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+
+LawOrText = Annotated[Law, BeforeValidator(lambda law: {"law": law} if isinstance(law, str) else law)]
+"""A law; a plain string is its expression."""
+
+
+class Spec(Part):
+    """One loss: inputs in their positional order, parameters, definition, laws."""
+
+    loss: Name
+    title: str
+    cite: str | None = None
+    text: str | None = None
+    inputs: dict[str, Input]
+    parameters: dict[str, Parameter] = Field(default_factory=dict)
+    independent: str | None = None
+    let: dict[str, str] = Field(default_factory=dict)
+    definition: str
+    excuse: dict[str, str] = Field(default_factory=dict)
+    slack: Slack = Slack()
+    laws: dict[str, LawOrText] = Field(default_factory=dict)
+    _source: Source | None = PrivateAttr(default=None)
+
+    @property
+    def path(self) -> str | None:
+        """The file that holds the spec."""
+        return self._source.file if self._source else None
+
+    def place(self, *path: str) -> Place | None:
+        """Where a key stands, such as `place("laws", "nonnegative")`; None for a spec that no file holds."""
+        return self._source.key(*path) if self._source else None
+
+    def locate(self, path: Keys, error: ExpressionError) -> ExpressionError:
+        """The error of an expression with its place: its `at` counts inside the value of the key."""
+        if self._source is not None and error.place is None:
+            error.place = self._source.inside(path, error.at) if error.at else self._source.value(*path)
+        return error
+
+    def defaults(self) -> dict[str, Any]:
+        """Every parameter at its default."""
+        return {name: parameter.default for name, parameter in self.parameters.items()}

@@ -1,0 +1,56 @@
+"""Everything about a spec that can be checked before a case is drawn: shapes, kinds, names, derivatives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from lossproof.errors import ExpressionError
+from lossproof.expression import primitives as p
+from lossproof.spec import graph
+from lossproof.spec.model import Spec
+
+KeyPath = tuple[str, ...]
+
+
+def problems(spec: Spec) -> Iterator[tuple[KeyPath, ExpressionError]]:
+    """What is wrong with a spec's expressions: the path of the key, and the error with `at` inside its text.
+
+    Every combination of choices is tried, since each is a graph of its own; one error is given for each key.
+    """
+    reported: set[KeyPath] = set()
+    for statics in graph.all_statics(spec):
+        for path, build in _steps(spec, statics):
+            if path in reported:
+                continue
+            try:
+                build()
+            except ExpressionError as error:
+                reported.add(path)
+                yield path, error
+                if path == ("definition",):
+                    return
+
+
+def _steps(spec: Spec, statics: graph.Statics) -> Iterator[tuple[KeyPath, Callable[[], object]]]:
+    yield ("definition",), lambda: _real(spec, statics)
+    if any(i.is_real and i.differentiable for i in spec.inputs.values()):
+        yield ("definition",), lambda: graph.gradient(spec, statics)
+    for name in spec.let:
+        yield ("let", name), lambda name=name: graph.aside(spec, statics, name) and None  # type: ignore[misc]
+    for name, text in spec.excuse.items():
+        yield ("excuse", name), lambda text=text: graph.aside(spec, statics, text)  # type: ignore[misc]
+    for name in ("value", "gradient"):
+        text = getattr(spec.slack, name)
+        if text is not None:
+            yield ("slack", name), lambda text=text: graph.aside(spec, statics, str(text))  # type: ignore[misc]
+    for name, law in spec.laws.items():
+        yield ("laws", name), lambda name=name, law=law: (  # type: ignore[misc]
+            graph.law_graph(spec, name, statics) if graph.applies(law, statics) else None
+        )
+
+
+def _real(spec: Spec, statics: graph.Statics) -> None:
+    node = graph.definition(spec, statics)
+    if node.kind == "boolean":
+        raise ExpressionError("a definition is a number, not a condition", at=(1, 1))
+    p.real(node)

@@ -1,0 +1,501 @@
+"""Declarations are light, every bad one is reported on its line, and the good ones are found all the same."""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import sys
+import textwrap
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import lossproof.spec
+from lossproof import implements
+from lossproof.errors import AdapterError, UsageError, suggest
+from lossproof.frameworks import framework
+from lossproof.implementation import AdapterSkip, bind, bind_target, bundled, discover
+from lossproof.implementation import targets as targets_module
+from lossproof.implementation.declare import declarations
+from lossproof.spec.model import Spec
+
+SPECS = {
+    each.loss: each
+    for each in (
+        Spec.model_validate(
+            {
+                "loss": "cross_entropy",
+                "title": "t",
+                "inputs": {
+                    "logits": {"shape": ("N", "V"), "domain": "extended_real"},
+                    "labels": {"shape": ("N",), "domain": "class_index"},
+                },
+                "parameters": {
+                    "class_weight": {"shape": ("V",), "domain": "positive", "default": None},
+                    "ignore_index": {"choices": (None, -100), "default": None},
+                    "reduction": {"choices": ("none", "mean", "sum"), "default": "none"},
+                    "epsilon": {"range": (0, 1), "default": 0.1},
+                    "power": {"choices": (2, 1), "default": 2},
+                },
+                "definition": "0",
+            }
+        ),
+        Spec.model_validate(
+            {
+                "loss": "logsumexp",
+                "title": "t",
+                "inputs": {"logits": {"shape": ("N", "V"), "domain": "real"}},
+                "definition": "0",
+            }
+        ),
+    )
+}
+
+
+@pytest.fixture(autouse=True)
+def library(monkeypatch):
+    """Two specs of our own, so that these tests say what they rest on."""
+
+    def get(loss):
+        if loss not in SPECS:
+            raise UsageError(f"unknown loss '{loss}'{suggest(loss, SPECS)}")
+        return SPECS[loss]
+
+    fake = types.ModuleType("lossproof.spec.library")
+    fake.get = get
+    monkeypatch.setitem(sys.modules, "lossproof.spec.library", fake)
+    monkeypatch.setattr(lossproof.spec, "library", fake, raising=False)
+
+
+def put(path, text):
+    Path(path).write_text("from lossproof import implements\n" + text, encoding="utf-8")
+
+
+LSE = '@implements("logsumexp", framework="numpy")\ndef lse(logits): ...\n'
+
+
+@pytest.fixture
+def adapter(tmp_path, monkeypatch):
+    """Writes losses.py in an empty working directory and discovers a target, that file unless given."""
+    monkeypatch.chdir(tmp_path)
+
+    def write(text, target="losses.py"):
+        put("losses.py", textwrap.dedent(text))
+        return discover(target)
+
+    return write
+
+
+def the_problem(found):
+    _, problems = found
+    assert len(problems) == 1, problems
+    assert "\n" not in problems[0].message
+    return f"{problems[0].where}: {problems[0].message}"
+
+
+# ---- implements
+
+
+def test_implements_returns_the_function_itself_and_keeps_every_declaration():
+    def f(logits, labels):
+        return logits
+
+    declared = implements("cross_entropy", framework="torch", reduction="mean")(
+        implements("nll", framework="jax")(f)
+    )
+    assert declared is f
+    assert [(each.loss, each.framework, dict(each.fixed)) for each in declarations(f)] == [
+        ("nll", "jax", {}),
+        ("cross_entropy", "torch", {"reduction": "mean"}),
+    ]
+
+
+def test_what_takes_no_attributes_can_be_declared_too():
+    assert implements("logsumexp", framework="numpy")(np.exp) is np.exp
+    assert declarations(np.exp)[-1].loss == "logsumexp"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"framework": 3}, r"framework=…\) takes a name, not 3"),
+        ({"framework": "torch", "dtypes": [1]}, r"dtypes=…\) takes a list of names, not \[1\]"),
+        ({"framework": "torch", "dtypes": []}, "takes a list of names"),
+        ({"framework": "torch", "devices": 1}, r"devices=…\) takes a list of names, not 1"),
+        ({"framework": "torch", "gradient": "f"}, r"gradient=…\) takes a function, not 'f'"),
+        ({"framework": "torch", "name": 1}, r"name=…\) takes a name, not 1"),
+    ],
+)
+def test_arguments_of_the_wrong_type_are_refused_at_once(arguments, message):
+    with pytest.raises(TypeError, match=message):
+        implements("cross_entropy", **arguments)
+
+
+def test_a_decorator_without_its_arguments_says_how_it_is_written():
+    with pytest.raises(TypeError, match="write @implements"):
+        implements(lambda x: x, framework="torch")
+
+
+# ---- discovery
+
+
+def test_a_file_gives_its_implementations_in_their_order(adapter):
+    found, problems = adapter(
+        """
+        @implements("logsumexp", framework="numpy", dtypes="float16", precision="tf32", name="l")
+        def first(logits):
+            return logits
+
+        @implements("cross_entropy", framework="torch", devices="cpu", reduction="mean")
+        @implements("cross_entropy", framework="jax")
+        def second(logits, labels, *, epsilon=0.1, reduction="none"):
+            return logits
+        """
+    )
+    assert problems == []
+    assert [(each.name, each.framework, each.line) for each in found] == [
+        ("losses.l", "numpy", 3),
+        ("losses.second", "torch", 7),
+        ("losses.second", "jax", 8),
+    ]
+    assert (found[0].dtypes, found[0].precision) == (("float16",), "tf32")
+    assert found[1].devices == ("cpu",)
+    assert found[1].takes == {"epsilon", "reduction"}
+    assert found[1].free == {"epsilon"}
+    assert found[1].path == "losses.py"
+    assert found[1].dtypes == ("float32", "float64")
+    assert found[1].target == "losses.py:second"
+    assert [each.name for each in discover(found[1].target)[0]] == ["losses.second"] * 2
+
+
+def test_a_helper_that_declares_points_at_the_function(adapter):
+    found, _ = adapter(
+        """
+        def everywhere(f):
+            for framework in ("numpy", "torch", "jax"):
+                implements("logsumexp", framework=framework)(f)
+            return f
+
+        @everywhere
+        def lse(logits):
+            return logits
+        """
+    )
+    assert [(each.name, each.framework, each.line) for each in found] == [
+        ("losses.lse", "numpy", 8),
+        ("losses.lse", "torch", 8),
+        ("losses.lse", "jax", 8),
+    ]
+
+
+def test_every_bad_declaration_is_reported_and_the_good_ones_are_returned(adapter):
+    found, problems = adapter(
+        """
+        @implements("cross_entrpy", framework="torch")
+        def a(logits, labels): ...
+
+        @implements("logsumexp", framework="torhc", dtypes=["float23"], devices=["gpu"], precision="tf23")
+        def b(logits): ...
+
+        @implements("logsumexp", framework="numpy")
+        def good(logits): ...
+        """
+    )
+    assert [each.name for each in found] == ["losses.good"]
+    assert [each.where for each in problems] == ["losses.py:3", *["losses.py:6"] * 4]
+    text = "\n".join(each.message for each in problems)
+    for word in ("cross_entropy", "torch", "float32", "cuda", "tf32"):
+        assert f"did you mean '{word}'" in text
+
+
+@pytest.mark.parametrize(
+    ("signature", "message"),
+    [
+        ("logits", "f takes 1 positional input (logits), but cross_entropy has 2: logits, labels"),
+        (
+            "logits, reduction='none'",
+            "f takes 1 positional input (logits), but cross_entropy has 2: logits, labels",
+        ),
+        ("", "f takes 0 positional inputs, but cross_entropy has 2: logits, labels"),
+        ("a, b, c", "f takes 3 positional inputs (a, b, c), but cross_entropy has 2: logits, labels"),
+        (
+            "a, b, *, powr",
+            "f needs the keyword 'powr', which is no parameter of cross_entropy; did you mean 'power'",
+        ),
+    ],
+)
+def test_a_function_that_does_not_fit_is_reported(adapter, signature, message):
+    source = f'@implements("cross_entropy", framework="numpy")\ndef f({signature}): ...\n'
+    assert the_problem(adapter(source)).startswith(f"losses.py:2: {message}")
+
+
+@pytest.mark.parametrize(
+    ("signature", "takes"),
+    [
+        ("x, y", set()),
+        ("x, y, dim=-1", set()),
+        ("*inputs", set()),
+        ("x, y, /, *, reduction='none', own=1", {"reduction"}),
+        ("x, y, epsilon=0.1, power=2", {"epsilon", "power"}),
+        ("x, y, epsilon", {"epsilon"}),
+        ("x, y, **options", {"class_weight", "ignore_index", "reduction", "epsilon", "power"}),
+    ],
+)
+def test_parameters_taken_by_keyword_are_found(adapter, signature, takes):
+    found, problems = adapter(f'@implements("cross_entropy", framework="numpy")\ndef f({signature}): ...\n')
+    assert problems == []
+    assert found[0].takes == takes
+
+
+@pytest.mark.parametrize(
+    ("fixed", "message"),
+    [
+        ("reduktion='mean'", "unknown parameter 'reduktion' of cross_entropy; did you mean 'reduction'?"),
+        ("reduction='avg'", "reduction='avg': reduction of cross_entropy is one of 'none', 'mean', 'sum'"),
+        ("reduction=None", "reduction=None: reduction of cross_entropy is one of 'none', 'mean', 'sum'"),
+        ("power=True", "power=True: power of cross_entropy is one of 2, 1"),
+        ("epsilon='x'", "epsilon='x': epsilon of cross_entropy is a number"),
+        ("epsilon=None", "epsilon=None: epsilon of cross_entropy is a number"),
+        ("class_weight=[1]", "class_weight=[1]: class_weight of cross_entropy is an array"),
+    ],
+)
+def test_a_bad_fixed_parameter_is_reported(adapter, fixed, message):
+    source = f'@implements("cross_entropy", framework="numpy", {fixed})\ndef f(x, y): ...\n'
+    assert the_problem(adapter(source)).startswith(f"losses.py:2: {message}")
+
+
+def test_fixed_values_take_the_form_of_the_spec(adapter):
+    found, _ = adapter(
+        '@implements("cross_entropy", framework="numpy", power=2.0, class_weight=None)\ndef f(x, y): ...\n'
+    )
+    assert found[0].fixed == {"power": 2, "class_weight": None}
+    assert isinstance(found[0].fixed["power"], int)
+
+
+def test_the_same_name_twice_for_one_loss_is_reported(adapter):
+    found, problems = adapter(
+        """
+        @implements("cross_entropy", framework="numpy", reduction="mean")
+        @implements("cross_entropy", framework="numpy", reduction="sum")
+        def f(x, y): ...
+        """
+    )
+    assert len(found) == 1
+    assert "declared twice" in problems[0].message
+
+
+def test_one_function_of_a_file(adapter):
+    text = """
+        @implements("logsumexp", framework="numpy")
+        def f(logits): ...
+
+        @implements("logsumexp", framework="numpy")
+        def other(logits): ...
+
+        def plain(logits): ...
+        """
+    assert [each.name for each in adapter(text, "losses.py:other")[0]] == ["losses.other"]
+    assert "losses.py has no function 'othr'; did you mean 'other'" in the_problem(
+        adapter(text, "losses.py:othr")
+    )
+    assert "--spec LOSS --framework F" in the_problem(adapter(text, "losses.py:plain"))
+
+
+def test_a_file_without_declarations_says_what_to_do(adapter):
+    assert "--spec LOSS --framework F" in the_problem(adapter("def f(x): ..."))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("import no_such_module", "losses.py:2: ModuleNotFoundError: No module named 'no_such_module'"),
+        ("def f(:", "losses.py:2: SyntaxError: invalid syntax"),
+        ("x = 1\nraise SystemExit(2)", "losses.py:3: SystemExit: 2"),
+        ("def g():\n    return 1 / 0\ng()", "losses.py:3: ZeroDivisionError: division by zero"),
+        (
+            "@implements('logsumexp')\ndef f(x): ...",
+            "losses.py:2: TypeError: implements() missing 1 required",
+        ),
+        (
+            "@implements('logsumexp', framework=1)\ndef f(x): ...",
+            "losses.py:2: TypeError: implements(framework=…)",
+        ),
+    ],
+)
+def test_an_adapter_that_does_not_import_is_one_line_with_its_place(adapter, text, message):
+    assert the_problem(adapter(text)).startswith(message)
+
+
+def test_targets_that_do_not_exist_are_problems_with_the_nearest_word(adapter):
+    assert the_problem(adapter("", "loses.py")) == "loses.py: no file 'loses.py'"
+    assert "did you mean 'textbook'" in the_problem(adapter("", "textbok"))
+    assert "is no file, module or adapter" in the_problem(adapter("", "no such thing"))
+    assert "is a directory" in the_problem(adapter("", "./"))
+
+
+def test_an_edited_file_is_read_again_and_an_unchanged_one_is_not(adapter):
+    text = '@implements("logsumexp", framework="numpy")\ndef f(logits): return 1\n'
+    first = adapter(text)[0][0].function
+    assert discover("losses.py")[0][0].function is first
+    assert adapter(text.replace("return 1", "return 2"))[0][0].function(0) == 2
+
+
+def test_files_of_one_name_and_their_siblings_do_not_meet(tmp_path):
+    before = list(sys.path)
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "sibling_of_losses.py").write_text(f"WHERE = '{folder}'\n", encoding="utf-8")
+        put(
+            tmp_path / folder / "losses.py",
+            "from sibling_of_losses import WHERE\n" + LSE.replace("...", "return WHERE"),
+        )
+    found = [discover(str(tmp_path / folder / "losses.py"))[0][0] for folder in ("one", "two")]
+    assert [each.function(0) for each in found] == ["one", "two"]
+    assert sys.path == before
+
+
+def test_declarations_of_an_imported_module_are_not_its_importers(adapter):
+    put("base_losses.py", LSE)
+    found, _ = adapter(f"from base_losses import lse\n{LSE.replace('lse', 'f')}")
+    assert [each.name for each in found] == ["losses.f"]
+
+
+def test_a_module_and_a_package_that_re_exports_are_found(adapter, monkeypatch):
+    Path("package_of_losses").mkdir()
+    put("package_of_losses/inner.py", LSE)
+    put("package_of_losses/__init__.py", "from package_of_losses.inner import lse\n")
+    assert [each.name for each in discover("package_of_losses")[0]] == ["package_of_losses.lse"]
+    found, _ = discover("package_of_losses.inner:lse")
+    assert (found[0].name, found[0].target) == ("inner.lse", "package_of_losses.inner:lse")
+    assert found[0].path == str(Path("package_of_losses/inner.py"))
+
+
+def test_bundled_adapters_are_listed_without_importing_them():
+    assert {"portable", "textbook"} <= set(bundled())
+    assert "textbook" not in bundled(demonstrations=False)
+    assert "portable" in bundled(demonstrations=False)
+
+
+@pytest.fixture
+def no_torch(monkeypatch):
+    framework.cache_clear()
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "lossproof.builtin.adapters.torch_functional", raising=False)
+    yield
+    framework.cache_clear()
+
+
+def test_a_bundled_adapter_without_its_library_is_a_skip_with_the_reason(no_torch):
+    found, problems = discover("torch_functional")
+    assert found == []
+    reason = "PyTorch is not installed"
+    assert problems == [
+        AdapterSkip("torch_functional", reason, adapter="torch_functional", framework="torch")
+    ]
+
+
+def test_an_adapter_of_an_installed_library_is_found_by_its_name(tmp_path, monkeypatch):
+    put(tmp_path / "library_of_losses.py", LSE)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    point = importlib.metadata.EntryPoint("mylib", "library_of_losses", targets_module.ENTRY_POINTS)
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [point])
+    found, problems = discover("mylib")
+    assert problems == []
+    assert (found[0].name, found[0].target) == ("mylib.lse", "mylib:lse")
+
+
+# ---- binding
+
+
+def cross_entropy(logits, labels, *, reduction="none"):
+    return logits
+
+
+def test_bind_takes_a_function_that_is_not_decorated_and_leaves_it_so():
+    made = bind(cross_entropy, "cross_entropy", "numpy", epsilon=0.2, dtypes=["float64"])
+    assert (made.name, made.takes, made.fixed) == (
+        "test_implementation.cross_entropy",
+        {"reduction"},
+        {"epsilon": 0.2},
+    )
+    assert made.dtypes == ("float64",)
+    assert made.target.endswith("test_implementation.py:cross_entropy")
+    assert declarations(cross_entropy) == ()
+
+
+def test_bind_raises_with_the_place_and_every_reason():
+    with pytest.raises(
+        AdapterError, match=r"test_implementation\.py:\d+: unknown framework 'troch'.*; unknown par"
+    ):
+        bind(cross_entropy, "cross_entropy", "troch", reductoin="mean")
+    with pytest.raises(AdapterError, match="did you mean 'cross_entropy'"):
+        bind(cross_entropy, "cros_entropy", "torch")
+
+
+class Callable:
+    def __call__(self, logits, labels, reduction="none"):
+        return logits
+
+
+class Module:
+    """As torch.nn.Module: a call passes everything on to forward."""
+
+    def __call__(self, *args, **kwargs):
+        return self.forward(*args, **kwargs)
+
+    def forward(self, logits, labels, epsilon=0.1):
+        return logits
+
+
+@pytest.mark.parametrize(
+    ("function", "takes", "fixed"),
+    [
+        (np.logaddexp, frozenset(), {}),
+        (max, frozenset(), {}),
+        (Callable(), {"reduction"}, {}),
+        (Module(), {"epsilon"}, {}),
+        (functools.partial(cross_entropy, reduction="mean"), frozenset(), {"reduction": "mean"}),
+        (lambda x, y: x, frozenset(), {}),
+        (functools.wraps(cross_entropy)(lambda *a, **k: cross_entropy(*a, **k)), {"reduction"}, {}),
+    ],
+)
+def test_callables_of_every_kind_can_be_bound(function, takes, fixed):
+    made = bind(function, "cross_entropy", "numpy")
+    assert made.takes == takes
+    assert made.fixed == fixed
+
+
+def test_what_cannot_be_found_again_has_no_target():
+    def local(logits, labels): ...
+
+    assert bind(local, "cross_entropy", "numpy").target == ""
+
+
+def test_a_target_is_bound_without_a_decorator(adapter):
+    adapter("def plain(logits, labels, reduction='none'): ...")
+    made = bind_target("losses.py:plain", "cross_entropy", "torch", epsilon=0.5)
+    assert (made.name, made.target, made.path, made.line) == (
+        "losses.plain",
+        "losses.py:plain",
+        "losses.py",
+        2,
+    )
+    with pytest.raises(UsageError, match="did you mean 'plain'"):
+        bind_target("losses.py:plane", "cross_entropy", "torch")
+    with pytest.raises(UsageError, match=r"names no function; write losses\.py:FUNCTION"):
+        bind_target("losses.py", "cross_entropy", "torch")
+    with pytest.raises(AdapterError, match=r"losses\.py:2: plain takes 2 positional inputs"):
+        bind_target("losses.py:plain", "logsumexp", "torch")
+
+
+def test_arguments_are_what_the_function_takes_with_the_fixed_ones_in_force():
+    made = bind(cross_entropy, "cross_entropy", "numpy", reduction="mean", epsilon=0.2)
+    drawn = {"reduction": "sum", "epsilon": 0.5, "power": 1}
+    assert made.arguments(drawn) == {"reduction": "mean"}
+    assert made.settle(drawn, {"reduction": "none", "epsilon": 0.1, "power": 2}) == {
+        "reduction": "mean",
+        "epsilon": 0.2,
+        "power": 2,
+    }

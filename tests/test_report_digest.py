@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import math
+
+import report_samples as samples
+from lossproof.audit.results import Diagnosis, Verdict
+from lossproof.report import digest
+
+
+def test_totals_count_every_row_once() -> None:
+    assert digest.totals_text(samples.full_run()) == (
+        "11 checks: 4 pass, 1 degraded, 2 fail, 1 error, 1 waived, 2 skip"
+    )
+    assert digest.totals_text(samples.run()) == "0 checks"
+    assert digest.totals_text(samples.run(samples.result())) == "1 check: 1 pass"
+
+
+def test_the_worst_verdict_and_the_most_bits_stand_for_the_rows() -> None:
+    rows = [
+        samples.result(bits_lost=1.0),
+        samples.result(verdict=Verdict.FAIL, bits_lost=9.0, reason="wrong"),
+        samples.result(verdict=Verdict.SKIP, bits_lost=None, reason="no CUDA device", cases=0, undecided=0),
+        samples.result(verdict=Verdict.DEGRADED, bits_lost=math.inf, reason="short"),
+    ]
+    found = digest.digest(rows)
+    assert found is not None
+    assert (found.verdict, found.bits_lost, found.cases, found.undecided) == (Verdict.FAIL, math.inf, 3600, 9)
+    assert found.reason == "wrong"
+    assert digest.digest([]) is None
+
+
+def test_a_skip_never_hides_behind_a_pass_nor_a_pass_behind_a_skip() -> None:
+    skip = samples.result(verdict=Verdict.SKIP, mode="compiled", reason="no C compiler")
+    line = digest.lines(samples.run(samples.result(), skip))[0]
+    assert line.whole.verdict is Verdict.PASS
+    assert line.modes == ("eager",)
+    assert digest.lines(samples.run(skip))[0].whole.verdict is Verdict.SKIP
+    assert [entry.reason for entry in digest.skipped(samples.run(samples.result(), skip))] == [
+        "no C compiler"
+    ]
+
+
+def test_findings_of_one_cause_are_one_with_the_clearest_in_front() -> None:
+    found = [
+        samples.finding(id="a", check="law:uniform"),
+        samples.finding(id="b", dtype="float64"),
+        samples.finding(id="c"),
+        samples.finding(id="d", mode="compiled"),
+    ]
+    (cause,) = digest.causes(found)
+    assert cause.shown.id == "c"
+    assert cause.also == "accuracy in float32 compiled, float64 eager; law uniform in float32 eager"
+
+
+def test_unexplained_findings_are_grouped_by_check_alone() -> None:
+    unexplained = Diagnosis("unexplained", "")
+    found = [
+        samples.finding(id="a", check="gradient", diagnosis=unexplained),
+        samples.finding(id="b", diagnosis=unexplained),
+        samples.finding(id="c", dtype="float64", diagnosis=unexplained),
+    ]
+    assert [[c.shown.id, *(o.id for o in c.others)] for c in digest.causes(found)] == [["b", "c"], ["a"]]
+
+
+def test_findings_of_other_implementations_or_frameworks_stay_apart() -> None:
+    found = [samples.finding(), samples.finding(framework="numpy"), samples.finding(implementation="a.b")]
+    assert len(digest.causes(found)) == 3
+
+
+def test_a_headline_names_who_where_and_what() -> None:
+    assert digest.headline(samples.finding()) == (
+        "textbook.cross_entropy_epsilon · torch float32 eager · accuracy FAILS: 16.4 bits lost"
+    )
+    on_cuda = samples.finding(device="cuda", check="law:uniform", bits_lost=None)
+    assert digest.headline(on_cuda).endswith("torch cuda float32 eager · law uniform FAILS")
+
+
+def test_a_failed_row_without_a_finding_is_not_lost() -> None:
+    rows = digest.bare(samples.full_run(), digest.blamed("fail"))
+    assert [row.reason for row in rows] == ["RuntimeError: no grad"]
