@@ -79,12 +79,6 @@ def kl_divergence_of_log_softmax(a: Array, b: Array) -> Array:
     return optax.losses.kl_divergence_with_log_targets(log_q, log_p)
 
 
-@implements("kl_divergence_from_logits", framework="jax")
-def kl_divergence_of_softmax(a: Array, b: Array) -> Array:
-    """optax.losses.kl_divergence of jax.nn.log_softmax(b) and jax.nn.softmax(a) → [N]."""
-    return optax.losses.kl_divergence(jax.nn.log_softmax(b, axis=-1), jax.nn.softmax(a, axis=-1))
-
-
 # ---- squares
 
 

@@ -198,10 +198,11 @@ def _kl_denominator(p: Array, reduction: str) -> int:
 
 
 def _kl_divergence_gradient(p: Array, q: Array, *, reduction: str = "none") -> Array:
-    result = _minus_ratio(_at_least_float32(p), _at_least_float32(q))
+    weight = _at_least_float32(p)
     if reduction in ("mean", "batchmean"):
-        result = result / _kl_denominator(p, reduction)
-    return _round_once(result, q)
+        # before the division by q, which may overflow where the mean does not
+        weight = weight / _kl_denominator(p, reduction)
+    return _round_once(_minus_ratio(weight, _at_least_float32(q)), q)
 
 
 @everywhere("kl_divergence", gradient=_kl_divergence_gradient)

@@ -75,12 +75,6 @@ def kl_div_of_log_softmax(a: Tensor, b: Tensor) -> Tensor:
     return F.kl_div(log_q, log_p, reduction="none", log_target=True).sum(-1)
 
 
-@implements("kl_divergence_from_logits", framework="torch")
-def kl_div_of_softmax(a: Tensor, b: Tensor) -> Tensor:
-    """F.kl_div with the target as probabilities → [N]."""
-    return F.kl_div(F.log_softmax(b, dim=-1), F.softmax(a, dim=-1), reduction="none").sum(-1)
-
-
 # ---- labels
 
 

@@ -88,7 +88,6 @@ DEFECTIVE = {
     "torch_functional.kl_div",
     "torch_functional.kl_div_log_target",
     "torch_functional.kl_div_of_log_softmax",
-    "torch_functional.kl_div_of_softmax",
     "torch_functional.cross_entropy_one_hot",
     "torch_functional.cross_entropy_soft",
     "optax_losses.softmax_cross_entropy_one_hot",
@@ -96,7 +95,6 @@ DEFECTIVE = {
     "optax_losses.kl_divergence",
     "optax_losses.kl_divergence_with_log_targets",
     "optax_losses.kl_divergence_of_log_softmax",
-    "optax_losses.kl_divergence_of_softmax",
 }
 LIBRARIES = ("torch_functional", "jax_nn", "optax_losses", "scipy_special")
 

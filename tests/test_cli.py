@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 
 import report_samples as samples
 from lossproof.audit.events import CellFinished, RunStarted
+from lossproof.report.json import write
 from lossproof.audit.results import Run, Verdict
 from lossproof.cli import app
 from lossproof.cli.adapters import scan
@@ -88,8 +89,8 @@ class Engine:
             on_proof(proof)
         return self.proofs
 
-    def replay(self, path: Path, finding: str | None) -> list[Any]:
-        self.asked.append((path, finding))
+    def replay(self, findings: list[Any], finding: str | None, path: Path) -> list[Any]:
+        self.asked.append((len(findings), finding, path))
         return self.replayed
 
 
@@ -328,21 +329,27 @@ def test_a_broken_spec_is_one_line(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize(("verdict", "code"), [(Verdict.FAIL, 1), (Verdict.PASS, 0), (Verdict.SKIP, 3)])
-def test_replay_says_whether_a_finding_is_still_there(engine: Engine, verdict: Verdict, code: int) -> None:
+def test_replay_says_whether_a_finding_is_still_there(
+    engine: Engine, verdict: Verdict, code: int, tmp_path: Path
+) -> None:
+    results = tmp_path / "x.json"
+    write(samples.full_run(), results)
     got = [(27.5).hex()]
     engine.replayed = [
         types.SimpleNamespace(finding=samples.finding(), verdict=verdict, reason="why", got=got)
     ]
-    result = call("replay", "x.json", "f1a2")
-    assert engine.asked == [(Path("x.json"), "f1a2")]
+    result = call("replay", str(results), "f1a2")
+    assert engine.asked == [(len(samples.full_run().findings), "f1a2", results)]
     assert result.exit_code == code
     assert "f1a2" in result.stdout
     assert "[27.5]" in result.stdout
     assert f"1 finding: {int(code == 1)} still there, {int(code == 0)} gone" in result.stdout
 
 
-def test_replay_of_nothing_says_so(engine: Engine) -> None:
-    assert call("replay", "x.json").exit_code == 3
+def test_replay_of_nothing_says_so(engine: Engine, tmp_path: Path) -> None:
+    results = tmp_path / "x.json"
+    write(samples.clean_run(), results)
+    assert call("replay", str(results)).exit_code == 3
 
 
 def test_an_adapter_is_read_without_being_imported(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import json
 import math
 import pickle
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import jsonschema
 import pytest
 
 from lossproof.errors import ExpressionError, SpecError, UsageError
+from lossproof.expression.primitives import PUBLIC
 from lossproof.spec import library, schema
 from lossproof.spec.load import _plain, check_expressions, load, loads
 from lossproof.spec.source import MAX_BYTES, parse, read
@@ -266,3 +268,15 @@ def test_every_error_is_ours_whatever_line_is_cut() -> None:
         for content in ("\n".join(lines[:cut]), "\n".join(lines[:cut] + lines[cut + 1 :])):
             with contextlib.suppress(SpecError):
                 loads(content, expressions=False)
+
+
+def test_the_example_of_the_reference_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(library, "_added", {})
+    path = tmp_path / "squared_hinge.yaml"
+    path.write_text((SPECS / "README.md").read_text().split("```yaml\n")[1].split("```")[0])
+    assert set(library.load_file(path).laws) == {"nonnegative", "zero_beyond_margin"}
+
+
+def test_the_reference_names_every_function() -> None:
+    text = (SPECS / "README.md").read_text()
+    assert [name for name in PUBLIC if name not in re.findall(r"\w+", text)] == []

@@ -9,13 +9,18 @@ import numpy as np
 from lossproof.audit.results import Diagnosis, Verdict
 from lossproof.checks.observation import Observation
 from lossproof.checks.trial import Trial
+from lossproof.errors import ImplementationError
 from lossproof.floats import FORMATS, Format
-from lossproof.inputs.case import Array
-from lossproof.oracle.reference import Reference
+
+ENOUGH = 4
+"""So many results at least, before their errors are taken for a habit."""
 
 
-def diagnose(check: str, trial: Trial, observation: Observation) -> Diagnosis:
-    """The kind of mistake behind a failed check at its minimal case."""
+def diagnose(check: str, observation: Observation, ordinary: Trial | None) -> Diagnosis:
+    """The kind of mistake behind a failed check.
+
+    ordinary: the implementation at a whole batch of ordinary inputs; one minimal case proves no general habit.
+    """
     if observation.verdict is Verdict.ERROR:
         return Diagnosis("raises", observation.reason or "the implementation raised")
     if check in ("purity", "determinism", "shape_and_dtype", "batch_independence"):
@@ -24,35 +29,35 @@ def diagnose(check: str, trial: Trial, observation: Observation) -> Diagnosis:
         return Diagnosis("unexplained", "a law does not hold; see accuracy and gradient for the value that breaks it")
     if observation.bits is not None and math.isinf(observation.bits):
         return Diagnosis("not finite", observation.reason or "")
-    reference = _reference(trial, observation.quantity)
-    if reference is not None and observation.got is not None:
-        lower = _lower_precision(trial, reference, np.asarray(observation.got).astype(np.float64))
-        if lower is not None:
-            return Diagnosis(
-                "low precision", f"the error is that of code which computes in {lower.name} ({lower.precision} bits)"
-            )
+    lower = None if ordinary is None else _lower_precision(ordinary)
+    if lower is not None:
+        return Diagnosis(
+            "low precision", f"errors on ordinary inputs are those of code that computes in {lower.name}"
+        )
     return Diagnosis("unexplained", "no evidence for a particular kind of mistake")
 
 
-def _reference(trial: Trial, quantity: str) -> Reference | None:
-    if quantity == "value":
-        return trial.reference
-    name = quantity.removeprefix("gradient in ")
-    return trial.gradient_references.get(name)
-
-
-def _lower_precision(trial: Trial, reference: Reference, got: Array) -> Format | None:
-    """The widest format in which a working precision would explain the error, if it is no mere coincidence."""
-    if got.shape != reference.truth.shape or trial.cell.dtype not in ("float32", "float64"):
+def _lower_precision(trial: Trial) -> Format | None:
+    """The widest format in which a working precision would explain every error, and errors are as large as that."""
+    if trial.cell.dtype not in ("float32", "float64"):
         return None
-    names = ["float32", "tf32", "bfloat16"] if trial.cell.dtype == "float64" else ["tf32", "bfloat16"]
-    for name in names:
-        radius = reference.attainable_at(FORMATS[name])
-        with np.errstate(invalid="ignore"):
-            error = np.abs(got - reference.expected)
-        known = np.isfinite(reference.attainable)
-        # every element inside, the worst one at a typical distance: a constant error is no rounding
-        inside = (error[known] <= 4 * radius[known]).all() and np.isfinite(radius[known]).all()
-        if inside and got.size >= 1 and (error[known] >= radius[known] / 64).any():
+    try:
+        got = trial.outcome.value
+    except ImplementationError:
+        return None
+    reference = trial.reference
+    if not trial.shape_fits:
+        return None
+    known = np.isfinite(reference.attainable)
+    with np.errstate(invalid="ignore"):
+        error = np.abs(got.astype(np.float64) - reference.expected)[known]
+    if error.size < ENOUGH or not np.isfinite(error).all():
+        return None
+    for name in ("float32", "tf32", "bfloat16"):
+        if FORMATS[name].precision >= trial.cell.storage.precision:
+            continue
+        radius = reference.attainable_at(FORMATS[name])[known]
+        # a constant error is no rounding: most elements must be off, each by a plausible part of the radius
+        if (error <= 4 * radius).all() and (error >= radius / 256).mean() > 0.5:
             return FORMATS[name]
     return None

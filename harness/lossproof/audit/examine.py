@@ -12,11 +12,12 @@ from typing import Any
 from lossproof import waivers as waiving
 from lossproof.audit.findings import finding, identity
 from lossproof.audit.results import Finding, Result, Verdict
-from lossproof.checks import CASE_CHECKS, FIRST_CASE_CHECKS, laws
+from lossproof.checks import CASE_CHECKS, FIRST_CASE_CHECKS, accuracy, laws
 from lossproof.checks.observation import Observation, worst
 from lossproof.checks.trial import Cell, Trial
+from lossproof.diagnosis import ENOUGH
 from lossproof.errors import ImplementationError
-from lossproof.inputs import PROFILES, Case, Profile, Recipe, batches_of, draw, expand, minimise, regimes_of
+from lossproof.inputs import PROFILES, Case, Profile, Recipe, batches_of, draw, expand, explore, minimise, regimes_of
 from lossproof.spec import graph, library
 from lossproof.waivers import Waiver
 
@@ -49,15 +50,22 @@ class Examination:
     """Runs the checks of one cell and gathers rows and findings."""
 
     def __init__(
-        self, cell: Cell, profile: Profile, seed: int, regimes: Sequence[str], waivers: Sequence[Waiver]
+        self,
+        cell: Cell,
+        profile: Profile,
+        seed: int,
+        regimes: Sequence[str],
+        waivers: Sequence[Waiver],
+        laws_compiled: bool,
     ) -> None:
         self.cell, self.profile, self.seed = cell, profile, seed
         self.regimes = [r for r in regimes_of(cell.spec) if not regimes or r in regimes]
-        self.waivers = waivers
+        self.waivers, self.laws_compiled = waivers, laws_compiled
         self.rows: dict[tuple[str, str | None], _Seen] = {}
         self.errors: list[tuple[Case, ImplementationError]] = []
         self.accepted: set[tuple[Any, ...]] = set()
         self.smallest: list[Case] = []
+        self.ordinary: Trial | None = None
 
     def run(self) -> tuple[list[Result], list[Finding]]:
         for regime in self.regimes:
@@ -85,9 +93,19 @@ class Examination:
         spec = self.cell.spec
         turns = self._conventions()
         count = batches_of(spec, regime, self.profile.batches)
-        for recipe in _draw(spec.loss, regime, self.profile.name, self.seed, count):
+        if self.profile.deep and turns is None:
+            recipes = explore(spec, regime, self.profile, self.seed, self._bits, count)
+        else:
+            recipes = list(_draw(spec.loss, regime, self.profile.name, self.seed, count))
+        for recipe in recipes:
             fixed = self._fixed() | (next(turns) if turns else {})
             yield expand(spec, recipe, self.cell.dtype, parameters=fixed)
+
+    def _bits(self, recipe: Recipe) -> float:
+        """What the deep profile drives up: the bits that the value loses on a recipe."""
+        case = expand(self.cell.spec, recipe, self.cell.dtype, parameters=self._fixed())
+        seen = observe(self.cell, accuracy.NAME, case)
+        return 0.0 if seen is None or seen.bits is None else seen.bits
 
     def _fixed(self) -> dict[str, Any]:
         """The parameters that the implementation does not vary, at the values that it has."""
@@ -108,6 +126,8 @@ class Examination:
             self.errors.append((case, error))
             return
         self.accepted.add(self._convention(case))
+        if self.ordinary is None and trial.reference.truth.size >= ENOUGH:
+            self.ordinary = trial
         for check in CASE_CHECKS if not first else (*CASE_CHECKS, *FIRST_CASE_CHECKS):
             by_regime = check in CASE_CHECKS and check.NAME != "shape_and_dtype"
             self._note(
@@ -141,10 +161,8 @@ class Examination:
         observe: Callable[[Case], Observation | None],
     ) -> Observation:
         """What is left of a failure when the rows that a waiver covers are set aside."""
-        cell = self.cell
-        covering = waiving.covering(self.waivers, cell.implementation.name, cell.spec.loss, check, cell.dtype)
-        covering = [w for w in covering if w.accepts(observation.bits)]
-        rest = waiving.without(case, cell.spec, covering) if covering else case
+        covering = self._covering(check, observation.bits)
+        rest = waiving.without(case, self.cell.spec, covering) if covering else case
         if rest is case:
             row.failed.append((case, observation))
             return observation
@@ -176,6 +194,17 @@ class Examination:
         if not conventions:
             row.observations.append(
                 Observation(Verdict.SKIP, reason=f"the law is about {law.when}, which the implementation fixes")
+            )
+            return
+        statics = graph.statics_of(cell.spec, self._fixed() | conventions[0])
+        if not laws.asks(cell.spec, name, statics):
+            row.observations.append(
+                Observation(Verdict.SKIP, reason="a law of the definition alone, shown by `lossproof prove`")
+            )
+            return
+        if cell.mode == "compiled" and not self.laws_compiled:
+            row.observations.append(
+                Observation(Verdict.SKIP, reason="laws run compiled with --mode compiled; here they ran in eager mode")
             )
             return
         regimes = [r for r in self.regimes if r not in COUPLED]
@@ -268,37 +297,42 @@ class Examination:
         else:
             case, observation, waiver = row.waived[0]
             reason = waiver.reason + (f" ({waiver.link})" if waiver.link else "")
-        small, seen = self._smaller(check, case, observation)
-        findings[key] = finding(self.cell, check, small, seen, reason)
+        small, seen = self._smaller(check, case, observation, waived=reason is not None)
+        findings[key] = finding(self.cell, check, small, seen, reason, self.ordinary)
 
-    def _smaller(self, check: str, case: Case, observation: Observation) -> tuple[Case, Observation]:
+    def _smaller(
+        self, check: str, case: Case, observation: Observation, waived: bool
+    ) -> tuple[Case, Observation]:
         """The case cut down as long as the check fails in the same way."""
-        seen: dict[int, Observation] = {}
-
         def fails(candidate: Case) -> bool:
             found = observe(self.cell, check, candidate)
-            if found is None or found.verdict is not observation.verdict or _kind(found) != _kind(observation):
-                return False
-            seen[id(candidate)] = found
-            return True
+            return (
+                found is not None
+                and found.verdict is observation.verdict
+                and _kind(found) == _kind(observation)
+                # a smaller case must show this failure, not a waived one that takes its place
+                and (waived or self._unwaived(check, candidate, found))
+            )
 
-        for known in self.smallest:
-            # another check has cut its case down already: often the same one shows this failure too
-            if not case.variables and _tries(fails, known):
-                return known, seen[id(known)]
-        small = minimise(
-            case, self.cell.spec, fails, BUDGET[self.cell.mode], keep=set(self._fixed()) & set(case.parameters)
-        )
+        if not case.variables:
+            for known in self.smallest:
+                # another check has cut its case down already: often the same one shows this failure too
+                if fails(known):
+                    return known, observe(self.cell, check, known) or observation
+        budget = BUDGET[self.cell.mode]
+        small = minimise(case, self.cell.spec, fails, budget, keep=set(self._fixed()) & set(case.parameters))
         if not case.variables:
             self.smallest.append(small)
-        return small, seen.get(id(small)) or observation
+        return small, observe(self.cell, check, small) or observation
 
+    def _covering(self, check: str, bits: float | None) -> list[Waiver]:
+        cell = self.cell
+        found = waiving.covering(self.waivers, cell.implementation.name, cell.spec.loss, check, cell.dtype)
+        return [waiver for waiver in found if waiver.accepts(bits)]
 
-def _tries(fails: Callable[[Case], bool], case: Case) -> bool:
-    try:
-        return fails(case)
-    except ImplementationError:
-        return False
+    def _unwaived(self, check: str, case: Case, observation: Observation) -> bool:
+        covering = self._covering(check, observation.bits)
+        return not covering or waiving.without(case, self.cell.spec, covering) is case
 
 
 def _kind(observation: Observation) -> tuple[str, bool]:

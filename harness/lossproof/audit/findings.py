@@ -22,8 +22,15 @@ def identity(cell: Cell, check: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
 
-def finding(cell: Cell, check: str, case: Case, observation: Observation, waiver: str | None) -> Finding:
-    """The finding of a check that failed at a case."""
+def finding(
+    cell: Cell,
+    check: str,
+    case: Case,
+    observation: Observation,
+    waiver: str | None,
+    ordinary: Trial | None,
+) -> Finding:
+    """The finding of a check that failed at a case; ordinary: the same cell at a batch of ordinary inputs."""
     trial = Trial(cell, case)
     return Finding(
         id=identity(cell, check),
@@ -46,7 +53,7 @@ def finding(cell: Cell, check: str, case: Case, observation: Observation, waiver
         got=_encoded(observation.got),
         bits_lost=observation.bits,
         reason=observation.reason or "",
-        diagnosis=diagnose(check, trial, observation),
+        diagnosis=diagnose(check, observation, ordinary),
         snippet=snippet(cell, check, case, observation.quantity),
         target=cell.implementation.target,
         waiver=waiver,

@@ -65,7 +65,7 @@ def _finished(plan: Plan, wanted: list[PlannedCell]) -> Iterator[CellFinished | 
         for batch in batches.values():
             for cell in batch:
                 siblings = worker.siblings_of(cell.implementation, everything)
-                yield worker.examine(cell, siblings, options.profile, options.seed, options.regimes)
+                yield worker.examine(cell, siblings, worker.Settings.of(options))
             answers.forget()
         return
     yield from _in_processes(plan, list(batches.values()), jobs)
@@ -80,7 +80,7 @@ def _in_processes(plan: Plan, batches: list[list[PlannedCell]], jobs: int) -> It
         futures = {}
         for batch in sorted(batches, key=len, reverse=True):
             orders = tuple(worker.Order.of(cell, bound) for cell in batch)
-            task = worker.Batch(orders, options.profile, options.seed, options.regimes)
+            task = worker.Batch(orders, worker.Settings.of(options))
             futures[pool.schedule(worker.work, args=[task])] = batch
         try:
             for future in as_completed(futures):

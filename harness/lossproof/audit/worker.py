@@ -6,11 +6,12 @@ import functools
 import os
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from lossproof import waivers
 from lossproof.audit.events import CellFinished
 from lossproof.audit.examine import Examination
-from lossproof.audit.plan import PlannedCell
+from lossproof.audit.plan import Options, PlannedCell
 from lossproof.checks import answers
 from lossproof.checks.trial import Cell
 from lossproof.frameworks import framework
@@ -39,19 +40,37 @@ class Order:
 
 
 @dataclass(frozen=True)
+class Settings:
+    """How cells are examined; laws_compiled: whether laws run in compiled mode, where each shape compiles."""
+
+    profile: str
+    seed: int
+    regimes: tuple[str, ...]
+    laws_compiled: bool
+
+    @staticmethod
+    def of(options: Options) -> Settings:
+        compiled = "compiled" in options.modes or options.profile == "deep"
+        return Settings(options.profile, options.seed, options.regimes, compiled)
+
+
+@dataclass(frozen=True)
 class Batch:
     """Cells of one loss and dtype, which share what the oracle answers; and how to run them."""
 
     orders: tuple[Order, ...]
-    profile: str
-    seed: int
-    regimes: tuple[str, ...]
+    settings: Settings
 
 
 def start() -> None:
     """Called once in each worker: one thread each, and no grab of a GPU's whole memory."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    # JAX compiles every operation for every shape, eager mode too: most of a run's time, and the same each time
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lossproof" / "xla"
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 
 def work(batch: Batch) -> list[CellFinished]:
@@ -60,7 +79,7 @@ def work(batch: Batch) -> list[CellFinished]:
     for order in batch.orders:
         implementation, siblings = _find(order.target, order.name, order.loss, order.framework, order.bound)
         planned = PlannedCell(implementation, order.device, order.mode, order.dtype)
-        found.append(examine(planned, siblings, batch.profile, batch.seed, batch.regimes))
+        found.append(examine(planned, siblings, batch.settings))
     answers.forget()
     return found
 
@@ -68,9 +87,7 @@ def work(batch: Batch) -> list[CellFinished]:
 def examine(
     planned: PlannedCell,
     siblings: dict[str, Implementation],
-    profile: str,
-    seed: int,
-    regimes: tuple[str, ...],
+    settings: Settings,
 ) -> CellFinished:
     """Every check of one cell."""
     begun = time.perf_counter()
@@ -78,7 +95,10 @@ def examine(
     cell = Cell(
         i, library.get(i.loss), framework(i.framework), planned.device, planned.mode, planned.dtype, siblings
     )
-    results, findings = Examination(cell, PROFILES[profile], seed, regimes, _waivers()).run()
+    profile = PROFILES[settings.profile]
+    results, findings = Examination(
+        cell, profile, settings.seed, settings.regimes, _waivers(), settings.laws_compiled
+    ).run()
     return CellFinished(
         i.name, i.loss, i.framework, planned.device, planned.mode, planned.dtype, tuple(results), tuple(findings),
         time.perf_counter() - begun,

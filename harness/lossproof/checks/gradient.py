@@ -74,13 +74,21 @@ def _forward(trial: Trial, slack: Array | float) -> Observation:
         shares = np.where(cotangent == 0, 0.0, cotangent * got.astype(np.float64))
         contracted = np.asarray(by_row(shares, list(output)))
         expected, attainable = np.zeros(contracted.shape), np.zeros(contracted.shape)
+        size = np.zeros(contracted.shape)
         for name, reference in trial.gradient_references.items():
             shape = list(spec.inputs[name].shape)
             tangent = tangents[name].astype(np.float64)
-            expected = expected + by_row(np.nan_to_num(reference.expected, nan=0.0) * tangent, shape)
-            attainable = attainable + by_row(reference.attainable * np.abs(tangent), shape)
+            # a row with one infinite or undecided derivative is undecided: its sum tells nothing
+            known = np.isfinite(reference.expected) & np.isfinite(reference.attainable)
+            expected = expected + by_row(np.where(known, reference.expected, 0.0) * tangent, shape)
+            size = size + by_row(np.where(known, np.abs(reference.expected * tangent), 0.0), shape)
+            radius = np.where(known, reference.attainable, np.inf)
+            attainable = attainable + by_row(radius * np.abs(tangent), shape)
         roundoff = trial.cell.storage.unit_roundoff
+        # each jvp is rounded, and so is each step of the sum over an input's entries inside it
+        steps = 1 + math.ceil(math.log2(max(2, trial.case.inputs[trial.differentiable[0]].size)))
         attainable = attainable + roundoff * by_row(np.abs(np.nan_to_num(shares)), list(output))
+        attainable = attainable + steps * trial.cell.working.unit_roundoff * size
         compared = np.isfinite(attainable) & np.isfinite(expected)
         error = np.where(compared, np.abs(contracted - expected), 0.0)
         error = np.where(np.isnan(error), np.inf, error)

@@ -138,8 +138,8 @@ class Trial:
         return replace(reference, attainable=np.where(undecided, np.inf, reference.attainable))
 
     def _rows_like(self, name: str, shape: tuple[int, ...]) -> Array:
-        """Elements of an input whose gradient depends on a result that is not finite."""
-        bad = ~np.isfinite(self.reference.expected) | ~self.reference.defined
+        """Elements of an input whose gradient depends on a result that is infinite or undecided."""
+        bad = ~np.isfinite(self.reference.expected) | ~np.isfinite(self.reference.attainable)
         spec = self.cell.spec
         if not bad.any():
             return np.zeros(shape, dtype=bool)

@@ -27,10 +27,11 @@ def replay(
     from lossproof.audit.results import Verdict
     from lossproof.report.console import console
     from lossproof.report.digest import SYMBOLS, headline
+    from lossproof.report.json import read
     from lossproof.report.progress import STYLES
     from lossproof.report.text import array, one_line, plural
 
-    replayed = replay_findings(file, finding)
+    replayed = replay_findings(read(file).findings, finding, file)
     out = console(sys.stdout)
     for entry in replayed:
         style = STYLES[entry.verdict]

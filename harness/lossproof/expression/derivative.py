@@ -80,7 +80,7 @@ def _where(position: int, ct: Node, _: Node, condition: Node, yes: Node, no: Nod
 
 def _rel_entr(position: int, ct: Node, _: Node, x: Node, y: Node) -> Node:
     if position:
-        return e("neg", _times(ct, e("xdivy", x, y)))
+        return e("neg", e("xdivy", _times(ct, x), y))
     return _times(ct, e("add", e("sub", e("log", x), e("log", y)), _number(1)))
 
 
@@ -112,7 +112,8 @@ _ELEMENTWISE: dict[str, Callable[..., Node]] = {
     "tanh": lambda i, ct, n, x: _times(ct, e("mul", e("sub", _number(1), n), e("add", _number(1), n))),
     "maximum": lambda i, ct, n, x, y: _times(ct, e("step", x, y) if i == 0 else e("step", y, x)),
     "minimum": lambda i, ct, n, x, y: _times(ct, e("step", y, x) if i == 0 else e("step", x, y)),
-    "xlogy": lambda i, ct, n, x, y: _times(ct, e("log", y) if i == 0 else e("xdivy", x, y)),
+    # the cotangent times x first: x / y alone leaves the exponent range where the product does not
+    "xlogy": lambda i, ct, n, x, y: _times(ct, e("log", y)) if i == 0 else e("xdivy", _times(ct, x), y),
     "rel_entr": _rel_entr,
     "real": lambda i, ct, n, x: ct,
     "where": _where,

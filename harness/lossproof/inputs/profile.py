@@ -28,12 +28,12 @@ class Profile:
 PROFILES: dict[str, Profile] = {
     profile.name: profile
     for profile in (
-        Profile("quick", batches=3, laws=6, shapes=((4, 5), (4, 2), (1, 5)), many_classes=1000),
+        Profile("quick", batches=3, laws=6, shapes=((5, 3), (1, 2)), many_classes=1000),
         Profile(
             "standard",
             batches=8,
             laws=16,
-            shapes=((8, 5), (8, 2), (1, 10), (3, 3), (3, 33)),
+            shapes=((8, 5), (5, 2), (1, 10), (3, 33)),
             many_classes=8192,
         ),
         Profile(

@@ -56,7 +56,7 @@ def _map(function: Callable[..., Any], count: int) -> Callable[..., Array]:
 _UNARY = {
     "neg": lambda x: -x, "exp": ball.exp, "log": ball.log, "log1p": ball.log1p, "expm1": ball.expm1,
     "sqrt": ball.sqrt, "abs": ball.absolute, "sign": ball.sign, "slope_abs": ball.slope_abs,
-    "square": lambda x: ball.mul(x, x) if not x.is_finite() else x**2,
+    "square": ball.square,
     "softplus": ball.softplus, "sigmoid": ball.sigmoid, "log_sigmoid": lambda x: -ball.softplus(-x),
     "sin": lambda x: x.sin(), "cos": lambda x: x.cos(), "acos": lambda x: x.acos(), "tanh": ball.tanh,
 }  # fmt: skip

@@ -119,11 +119,30 @@ def power(x: arb, exponent: arb) -> arb:
             return INF if x > 0 or (whole and int(exponent.unique_fmpz()) % 2 == 0) else NEG_INF if whole else NAN
         return ZERO if exponent < 0 else NAN
     if whole:
-        return x ** exponent.unique_fmpz()
+        return _whole_power(x, int(exponent.unique_fmpz()))
     if x >= 0 and not x > 0 and exponent > 0:
         # a base whose ball touches 0: the power of its largest value bounds it
         return (x.abs_upper() ** exponent).union(ZERO)
     return x**exponent
+
+
+def _whole_power(x: arb, exponent: int) -> arb:
+    """x ** n by repeated multiplication: Arb's own takes a logarithm, which a ball around 0 has not."""
+    if exponent < 0:
+        return div(ONE, _whole_power(x, -exponent))
+    if exponent % 2 == 0 and x.contains(0):
+        # an even power is not negative, which a product of two balls around 0 does not know
+        return (x.abs_upper() ** exponent).union(ZERO)
+    result = ONE
+    while exponent:
+        if exponent & 1:
+            result = result * x
+        x, exponent = x * x, exponent >> 1
+    return result
+
+
+def square(x: arb) -> arb:
+    return power(x, arb(2))
 
 
 def absolute(x: arb) -> arb:

@@ -166,7 +166,7 @@ def _split(spec: Spec, parameters: Mapping[str, Any], defaults: Mapping[str, Any
         elif value is not None:
             if not isinstance(value, Node):
                 value = p.constant(value)
-            nodes[name] = p.real(value) if not value.shape else value
+            nodes[name] = p.real(value)
             value = NUMBER if parameter.kind == "number" else ARRAY
         statics.append((name, value))
     return tuple(statics), nodes

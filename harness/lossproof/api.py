@@ -1,0 +1,103 @@
+"""The front door for Python: check one function, or assert that it is right."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from lossproof.audit.plan import Options, Plan, cells_of
+from lossproof.audit.results import Finding, Run, Verdict
+from lossproof.audit.run import run
+from lossproof.errors import UsageError
+from lossproof.implementation import Implementation, bind
+from lossproof.implementation.declare import declarations
+from lossproof.report.facts import facts
+from lossproof.spec import library
+
+
+def check(
+    function: Callable[..., Any],
+    loss: str,
+    *,
+    framework: str | None = None,
+    dtypes: Iterable[str] = (),
+    devices: Iterable[str] = ("cpu",),
+    modes: Iterable[str] = ("eager",),
+    regimes: Iterable[str] = (),
+    profile: str = "quick",
+    seed: int = 0,
+    precision: str | None = None,
+    gradient: Callable[..., Any] | None = None,
+    **fixed: Any,
+) -> list[Finding]:
+    """The findings of one function against the spec of a loss: empty where nothing is wrong.
+
+    loss: the name of a spec, or the path of a YAML file with one. framework: numpy, torch or jax; found from
+    the function's module where it is not given. fixed: parameters of the spec at the value built into the
+    function (`smoothing="all"`). The rest as on the command line. Waived findings are left out.
+
+    Raises UsageError for an unknown word and AdapterError where the function does not fit the spec.
+    """
+    found = checked(
+        function, loss, framework=framework, dtypes=dtypes, devices=devices, modes=modes, regimes=regimes,
+        profile=profile, seed=seed, precision=precision, gradient=gradient, **fixed,
+    )  # fmt: skip
+    return [finding for finding in found.findings if finding.verdict is not Verdict.WAIVED]
+
+
+def verify(function: Callable[..., Any], loss: str, **options: Any) -> None:
+    """Raise AssertionError with the minimal case of each finding; options as for `check`."""
+    __tracebackhide__ = True
+    findings = check(function, loss, **options)
+    if findings:
+        raise AssertionError("\n\n".join(map(_told, findings)))
+
+
+def checked(function: Callable[..., Any], loss: str, *, framework: str | None = None, **options: Any) -> Run:
+    """As `check`, with every row of the result."""
+    bound = {key: options.pop(key) for key in ("precision", "gradient")}
+    given = {key: options.pop(key) for key in ("dtypes", "devices", "modes", "regimes")}
+    chosen = Options(
+        profile=options.pop("profile"), seed=options.pop("seed"), jobs=1,
+        **{key: tuple([value] if isinstance(value, str) else value) for key, value in given.items()},
+    )  # fmt: skip
+    if loss.endswith((".yaml", ".yml")):
+        loss = library.load_file(Path(loss)).loss
+    implementation = _bind(function, loss, framework, bound, options)
+    return run(Plan(chosen, cells_of(implementation, chosen)), lambda event: None)
+
+
+def _bind(
+    function: Callable[..., Any], loss: str, framework: str | None, bound: dict[str, Any], fixed: dict[str, Any]
+) -> Implementation:
+    declared = [d for d in declarations(function) if d.loss == loss and framework in (None, d.framework)]
+    if declared and not fixed:
+        first = declared[0]
+        return bind(
+            function, loss, first.framework, dtypes=first.dtypes, devices=first.devices,
+            precision=bound["precision"] or first.precision, name=first.name,
+            gradient=bound["gradient"] or first.gradient, **first.fixed,
+        )  # fmt: skip
+    return bind(function, loss, framework or _framework_of(function), **bound, **fixed)
+
+
+def _framework_of(function: Callable[..., Any]) -> str:
+    """The framework that the function's module uses; NumPy where it names neither torch nor jax."""
+    names = getattr(function, "__globals__", None) or vars(sys.modules.get(function.__module__, sys))
+    used = {
+        (value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None) or "").partition(".")[0]
+        for value in names.values()
+    }
+    found = [name for name in ("torch", "jax") if name in used]
+    if len(found) > 1:
+        raise UsageError("the function's module uses torch and jax; say which with framework=")
+    return found[0] if found else "numpy"
+
+
+def _told(finding: Finding) -> str:
+    head = f"{finding.implementation} ({finding.framework}, {finding.dtype}): {finding.check} fails, {finding.reason}"
+    lines = [f"  {label}: {text}" for label, text in facts(finding)]
+    return "\n".join([head, *lines])
