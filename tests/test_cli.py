@@ -15,7 +15,6 @@ from typer.testing import CliRunner, Result
 
 import report_samples as samples
 from lossproof.audit.events import CellFinished, RunStarted
-from lossproof.report.json import write
 from lossproof.audit.results import Run, Verdict
 from lossproof.cli import app
 from lossproof.cli.adapters import scan
@@ -23,6 +22,7 @@ from lossproof.cli.exits import exit_code
 from lossproof.cli.options import split
 from lossproof.errors import Place, SpecError, UsageError
 from lossproof.report import json as report
+from lossproof.report.json import write
 
 SRC = Path(__file__).parents[1] / "harness"
 

@@ -111,7 +111,8 @@ ELEMENTWISE = [
 BINARY = [
     "x + y", "x - y", "x * y", "x / y", "-x * y", "x**3", "x**-2", "x**0.5", "x**epsilon", "maximum(x, y)",
     "minimum(x, y)",
-    "xlogy(x, y)", "rel_entr(x, y)", "xdivy(x, y)", "times(x, y)", "where(x > y, x * y, exp(y))", "where(mask, x / y, y)",
+    "xlogy(x, y)", "rel_entr(x, y)", "xdivy(x, y)", "times(x, y)", "where(x > y, x * y, exp(y))",
+    "where(mask, x / y, y)",
     "where(mask, x, 1) - y", "epsilon * x + mask * y",
 ]  # fmt: skip
 BROADCAST = [
@@ -135,7 +136,7 @@ STRUCTURE = [
     ("take(x, labels)", "x"), ("take(w, labels)", "w"), ("take(w * s, one)", "w s"),
     ("permute(x, perm)", "x"),
     ("permute(w, perm)", "w"), ("concat(x, y)", "x y"), ("concat(x, c)", "x c"), ("concat(c, x)", "x c"),
-    ("concat(exp(x), x * w)", "x w"), ("x[:, 1:]", "x"), ("x[:, :-1] - x[:, 1:]", "x"), 
+    ("concat(exp(x), x * w)", "x w"), ("x[:, 1:]", "x"), ("x[:, :-1] - x[:, 1:]", "x"),
     ("x[:, 0]", "x"), ("x[0]", "x"),
     ("exp(x[:, -1]) * v", "x v"), ("q[:, 1:, 0]", "q"), ("x[:, None, :-1]", "x"), ("q[..., 1]", "q"),
     ("flatten(q)", "q"), ("flatten(x * v)", "x v"), ("square(flatten(x))", "x"), ("full(s, N, V) * x", "s x"),

@@ -22,8 +22,10 @@ from lossproof.oracle.evaluate import Bindings, evaluate
 from lossproof.spec import library
 
 LEAVES: dict[str, tuple[Any, str]] = {
-    "logits": (("N", "V"), "real"), "other": (("N", "V"), "real"), "w": (("V",), "real"), "rows": (("N",), "real"),
-    "square_matrix": (("N", "N"), "real"), "z": (("N", "D"), "real"), "s": ((), "real"), "c": (("N", 1), "real"),
+    "logits": (("N", "V"), "real"), "other": (("N", "V"), "real"), "w": (("V",), "real"),
+    "rows": (("N",), "real"),
+    "square_matrix": (("N", "N"), "real"), "z": (("N", "D"), "real"), "s": ((), "real"),
+    "c": (("N", 1), "real"),
     "labels": (("N",), "integer"), "perm": (("V",), "integer"), "mask": (("N", "V"), "boolean"),
     "cube": (("N", "V", "D"), "real"), "pair": (("N", 2), "real"),
 }  # fmt: skip
@@ -43,7 +45,7 @@ def build(text: str, let: dict[str, str] | None = None, **parameters: Any) -> No
 
 
 def refused(
-    text: str, match: str = "", let: dict[str, str] | None = None, **parameters: Any
+    text: str, match: str | None = None, let: dict[str, str] | None = None, **parameters: Any
 ) -> ExpressionError:
     with pytest.raises(ExpressionError, match=match) as caught:
         build(text, let, **parameters)
@@ -54,6 +56,14 @@ def refused(
     assert 1 <= line <= text.count("\n") + 2
     assert column >= 1
     return error
+
+
+def error_of(text: str, let: dict[str, str] | None = None) -> ExpressionError | None:
+    try:
+        build(text, let)
+    except ExpressionError as error:
+        return error
+    return None
 
 
 def value(text: str, let: dict[str, str] | None = None, **parameters: Any) -> Any:
@@ -70,13 +80,20 @@ def value(text: str, let: dict[str, str] | None = None, **parameters: Any) -> An
 
 
 FORBIDDEN = [
-    "logits.shape", "logits.__class__", "s.__class__.__mro__", "lambda: 1", "(lambda x: x)(s)", "[a for a in rows]",
-    "{a for a in rows}", "{a: 1 for a in rows}", "(a for a in rows)", "f'{s}'", "f'{s.__class__}'", "'text'", "b'text'",
-    "(t := s)", "sum((t := logits), V)", "[1, 2]", "{1, 2}", "{'a': 1}", "(1, 2)", "1, 2", "...", "None", "True", "1j",
-    "s @ s", "s % 2", "s // 2", "s << 1", "s | s", "s & s", "s ^ s", "~s", "rows in w", "rows is w", "*rows", "s if s else s",
-    "await s", "(yield s)", "exp(*rows)", "exp(**rows)", "sum(logits, axis=V, keepdims=1)", "exp(s)(s)", "(exp)(s)(s)",
-    "logits[[0]]", "logits[rows]", "logits[labels]", "logits['a']", "logits[0.5]", "logits[::2]", "logits[:N]", "__import__('os')",
-    "eval('1')", "open('x')", "print(s)", "grad(s, s)", "exp.__call__(s)", "sum", "exp", "import os", "s; s", "s = 1", "s\ns", "",
+    "logits.shape", "logits.__class__", "s.__class__.__mro__", "lambda: 1", "(lambda x: x)(s)",
+    "[a for a in rows]",
+    "{a for a in rows}", "{a: 1 for a in rows}", "(a for a in rows)", "f'{s}'", "f'{s.__class__}'", "'text'",
+    "b'text'",
+    "(t := s)", "sum((t := logits), V)", "[1, 2]", "{1, 2}", "{'a': 1}", "(1, 2)", "1, 2", "...", "None",
+    "True", "1j",
+    "s @ s", "s % 2", "s // 2", "s << 1", "s | s", "s & s", "s ^ s", "~s", "rows in w", "rows is w", "*rows",
+    "s if s else s",
+    "await s", "(yield s)", "exp(*rows)", "exp(**rows)", "sum(logits, axis=V, keepdims=1)", "exp(s)(s)",
+    "(exp)(s)(s)",
+    "logits[[0]]", "logits[rows]", "logits[labels]", "logits['a']", "logits[0.5]", "logits[::2]",
+    "logits[:N]", "__import__('os')",
+    "eval('1')", "open('x')", "print(s)", "grad(s, s)", "exp.__call__(s)", "sum", "exp", "import os", "s; s",
+    "s = 1", "s\ns", "",
     " ", "#", ")", "s +", "s)) + ((s", "\x00", "s\x00", "\ud800",
 ]  # fmt: skip
 
@@ -98,7 +115,8 @@ def test_no_name_of_python_is_known(name: str) -> None:
     ("text", "near"),
     [
         ("logit + 1", "logits"), ("lables", "labels"), ("epsilom * s", "epsilon"), ("row", "rows"),
-        ("logsumexpo(logits, V)", "logsumexp"), ("softmx(logits)", "softmax"), ("ex(s)", "exp"), ("in_f", "inf"),
+        ("logsumexpo(logits, V)", "logsumexp"), ("softmx(logits)", "softmax"), ("ex(s)", "exp"),
+        ("in_f", "inf"),
     ],
 )  # fmt: skip
 def test_an_unknown_name_is_answered_with_the_nearest_right_one(text: str, near: str) -> None:
@@ -108,7 +126,8 @@ def test_an_unknown_name_is_answered_with_the_nearest_right_one(text: str, near:
 @pytest.mark.parametrize(
     ("text", "at"),
     [
-        ("nope", (1, 1)), ("s + nope", (1, 5)), ("exp(nope)", (1, 5)), ("s +\n  nope", (2, 3)), ("sum(\n logits,\n nope)", (3, 2)),
+        ("nope", (1, 1)), ("s + nope", (1, 5)), ("exp(nope)", (1, 5)), ("s +\n  nope", (2, 3)),
+        ("sum(\n logits,\n nope)", (3, 2)),
         ("exp(s, s)", (1, 1)), ("s * (logits + z)", (1, 6)),
     ],
 )  # fmt: skip
@@ -123,8 +142,10 @@ def test_an_expression_may_run_over_several_lines_and_be_indented() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "s" * (MAX_CHARACTERS + 1), "s" + "+s" * 1_990, "-" * 3_990 + "s", "(" * 1_900 + "s" + ")" * 1_900, "exp(" * 700 + "s" + ")" * 700,
-        "s" + "[None]" * 600, "not " * 990 + "mask", "s" + "**s" * 1_300, "1" * 3_999, "0x" + "f" * 3_990, "s if " * 600 + "s", "[" * 3_000,
+        "s" * (MAX_CHARACTERS + 1), "s" + "+s" * 1_990, "-" * 3_990 + "s", "(" * 1_900 + "s" + ")" * 1_900,
+        "exp(" * 700 + "s" + ")" * 700,
+        "s" + "[None]" * 600, "not " * 990 + "mask", "s" + "**s" * 1_300, "1" * 3_999, "0x" + "f" * 3_990,
+        "s if " * 600 + "s", "[" * 3_000,
         "s<" * 1_900 + "s",
     ],
     ids=lambda text: text[:6],
@@ -132,11 +153,8 @@ def test_an_expression_may_run_over_several_lines_and_be_indented() -> None:
 def test_a_huge_or_deeply_nested_expression_is_refused_or_built_and_never_breaks_the_parser(
     text: str,
 ) -> None:
-    try:
-        build(text)
-    except ExpressionError as error:
-        assert error.at is not None
-        assert len(str(error)) < 6_000
+    error = error_of(text)
+    assert error is None or (error.at is not None and len(str(error)) < 6_000)
 
 
 def test_a_let_chain_that_doubles_stays_small_since_equal_parts_are_one_node() -> None:
@@ -146,32 +164,38 @@ def test_a_let_chain_that_doubles_stays_small_since_equal_parts_are_one_node() -
 
 def test_a_long_let_chain_is_refused_or_built_and_never_breaks_the_parser() -> None:
     let = {"a0": "s"} | {f"a{i}": f"a{i - 1} + 1" for i in range(1, 2_000)}
-    try:
-        build("a1999", let)
-    except ExpressionError as error:
-        assert error.at is not None
+    error = error_of("a1999", let)
+    assert error is None or error.at is not None
 
 
 @settings(max_examples=150, deadline=None, database=None, derandomize=True)
 @given(st.text(st.sampled_from("sNV logits max()[]:,+-*/<=.0123e'\"#\n\t\\@{}é∑"), max_size=40))
 def test_any_text_is_either_an_expression_or_an_expression_error(text: str) -> None:
-    try:
-        assert isinstance(build(text), Node)
-    except ExpressionError as error:
-        assert error.at is not None
+    error = error_of(text)
+    assert error is None or error.at is not None
 
 
 SHAPES_OF = [
-    ("logits - max(logits, V)", "[N, V]"), ("logits * w", "[N, V]"), ("w * logits", "[N, V]"), ("logits + rows", "[N, V]"),
-    ("logits + c", "[N, V]"), ("c * c", "[N, 1]"), ("logits * s", "[N, V]"), ("cube + w[None, :, None]", "[N, V, D]"), ("cube * z[:, None]", "[N, V, D]"),
-    ("cube + logits", "[N, V, D]"), ("cube + rows", "[N, V, D]"), ("sum(logits)", "[]"), ("sum(logits, V)", "[N]"), ("sum(logits, 0)", "[V]"),
-    ("mean(cube, -2)", "[N, D]"), ("norm(cube, D)", "[N, V]"), ("softmax(logits)", "[N, V]"), ("sort(rows)", "[N]"), ("dot(logits, other)", "[N]"),
-    ("matmul(transpose(logits), z)", "[V, D]"), ("transpose(logits)", "[V, N]"), ("take(logits, labels)", "[N]"), ("take(w, labels)", "[N]"),
-    ("onehot(labels, V)", "[N, V]"), ("onehot(labels, V + 1)", "[N, 1 + V]"), ("concat(logits, c)", "[N, 1 + V]"), ("concat(logits, z)", "[N, D + V]"),
-    ("full(0, N, 2 * V)", "[N, 2*V]"), ("arange(N)", "[N]"), ("flatten(cube)", "[N, D*V]"), ("flatten(cube) - flatten(cube)", "[N, D*V]"),
-    ("logits[:, None]", "[N, 1, V]"), ("logits[..., 0]", "[N]"), ("logits[:, 1:]", "[N, -1 + V]"), ("logits[:, :-2]", "[N, -2 + V]"),
-    ("logits[1]", "[V]"), ("pair[:, 0:1]", "[N, 1]"), ("logits[None]", "[1, N, V]"), ("permute(logits, perm)", "[N, V]"),
-    ("square_matrix + rows[:, None]", "[N, N]"), ("where(mask, logits, 0)", "[N, V]"), ("any(mask, V)", "[N]"), ("count(mask)", "[]"),
+    ("logits - max(logits, V)", "[N, V]"), ("logits * w", "[N, V]"), ("w * logits", "[N, V]"),
+    ("logits + rows", "[N, V]"),
+    ("logits + c", "[N, V]"), ("c * c", "[N, 1]"), ("logits * s", "[N, V]"),
+    ("cube + w[None, :, None]", "[N, V, D]"), ("cube * z[:, None]", "[N, V, D]"),
+    ("cube + logits", "[N, V, D]"), ("cube + rows", "[N, V, D]"), ("sum(logits)", "[]"),
+    ("sum(logits, V)", "[N]"), ("sum(logits, 0)", "[V]"),
+    ("mean(cube, -2)", "[N, D]"), ("norm(cube, D)", "[N, V]"), ("softmax(logits)", "[N, V]"),
+    ("sort(rows)", "[N]"), ("dot(logits, other)", "[N]"),
+    ("matmul(transpose(logits), z)", "[V, D]"), ("transpose(logits)", "[V, N]"),
+    ("take(logits, labels)", "[N]"), ("take(w, labels)", "[N]"),
+    ("onehot(labels, V)", "[N, V]"), ("onehot(labels, V + 1)", "[N, 1 + V]"),
+    ("concat(logits, c)", "[N, 1 + V]"), ("concat(logits, z)", "[N, D + V]"),
+    ("full(0, N, 2 * V)", "[N, 2*V]"), ("arange(N)", "[N]"), ("flatten(cube)", "[N, D*V]"),
+    ("flatten(cube) - flatten(cube)", "[N, D*V]"),
+    ("logits[:, None]", "[N, 1, V]"), ("logits[..., 0]", "[N]"), ("logits[:, 1:]", "[N, -1 + V]"),
+    ("logits[:, :-2]", "[N, -2 + V]"),
+    ("logits[1]", "[V]"), ("pair[:, 0:1]", "[N, 1]"), ("logits[None]", "[1, N, V]"),
+    ("permute(logits, perm)", "[N, V]"),
+    ("square_matrix + rows[:, None]", "[N, N]"), ("where(mask, logits, 0)", "[N, V]"),
+    ("any(mask, V)", "[N]"), ("count(mask)", "[]"),
     ("V + 1", "[]"), ("relabel(labels, perm)", "[N]"), ("concat(concat(logits, c), c)", "[N, 2 + V]"),
 ]  # fmt: skip
 
@@ -184,15 +208,24 @@ def test_shapes_follow_the_names_of_dimensions(text: str, shape: str) -> None:
 @pytest.mark.parametrize(
     ("text", "match"),
     [
-        ("square_matrix + rows", "2 ways"), ("logits + z", "V is not D|D is not V"), ("rows + w", "N is not V|V is not N"), ("logits + pair", "do not fit"),
-        ("sum(logits, D)", "no axes D"), ("sum(square_matrix, N)", "2 axes N"), ("sum(logits, 2)", "no axis 2"), ("sum(logits, -3)", "no axis -3"),
-        ("sum(s, 0)", "no axis"), ("sum(logits, 0.5)", "whole number"), ("sum(logits, rows)", "whole number"), ("softmax(s)", "no axis"),
-        ("logsumexp(logits)", "axis"), ("matmul(logits, z)", "inner axes"), ("matmul(rows, w)", "inner axes"), ("transpose(w)", "two axes"),
-        ("flatten(w)", "two axes"), ("take(logits, rows)", "class indices"), ("take(logits, perm)", "leading axes"), ("onehot(rows, V)", "class indices"),
-        ("onehot(labels, rows)", "size is expected"), ("permute(logits, labels)", "permutation"), ("concat(logits, w)", "leading axes"),
-        ("concat(s, s)", "leading axes"), ("full(w, N)", "scalar"), ("logits[0, 0, 0]", "3 subscripts"), ("logits[:, :2]", "slice"),
-        ("logits[:, -1:]", "slice"), ("where(logits, 1, 2)", "boolean"), ("any(logits, V)", "booleans"), ("count(rows)", "booleans"), ("not rows", "booleans"),
-        ("rows and rows", "booleans"), ("exp()", "takes 1 arguments"), ("maximum(s)", "takes 2 arguments"), ("relabel(rows, perm)", "class indices"),
+        ("square_matrix + rows", "2 ways"), ("logits + z", "V is not D|D is not V"),
+        ("rows + w", "N is not V|V is not N"), ("logits + pair", "do not fit"),
+        ("sum(logits, D)", "no axes D"), ("sum(square_matrix, N)", "2 axes N"),
+        ("sum(logits, 2)", "no axis 2"), ("sum(logits, -3)", "no axis -3"),
+        ("sum(s, 0)", "no axis"), ("sum(logits, 0.5)", "whole number"), ("sum(logits, rows)", "whole number"),
+        ("softmax(s)", "no axis"),
+        ("logsumexp(logits)", "axis"), ("matmul(logits, z)", "inner axes"), ("matmul(rows, w)", "inner axes"),
+        ("transpose(w)", "two axes"),
+        ("flatten(w)", "two axes"), ("take(logits, rows)", "class indices"),
+        ("take(logits, perm)", "leading axes"), ("onehot(rows, V)", "class indices"),
+        ("onehot(labels, rows)", "size is expected"), ("permute(logits, labels)", "permutation"),
+        ("concat(logits, w)", "leading axes"),
+        ("concat(s, s)", "leading axes"), ("full(w, N)", "scalar"), ("logits[0, 0, 0]", "3 subscripts"),
+        ("logits[:, :2]", "slice"),
+        ("logits[:, -1:]", "slice"), ("where(logits, 1, 2)", "boolean"), ("any(logits, V)", "booleans"),
+        ("count(rows)", "booleans"), ("not rows", "booleans"),
+        ("rows and rows", "booleans"), ("exp()", "takes 1 arguments"), ("maximum(s)", "takes 2 arguments"),
+        ("relabel(rows, perm)", "class indices"),
         ("s == 'none'", "number is expected"), ("exp(axis=0)", "keyword"),
     ],
 )  # fmt: skip
@@ -203,13 +236,20 @@ def test_shapes_and_kinds_that_do_not_fit_are_refused_with_the_reason(text: str,
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("V", 3), ("N * V + 1", 7), ("2 / V", 2 / 3), ("sum(logits, V)", [3, 12]), ("mean(logits)", 2.5), ("mean(logits, N)", [1.5, 2.5, 3.5]),
-        ("logits * w", [[0, 2, 8], [3, 8, 20]]), ("logits - rows", [[-10, -9, -8], [-17, -16, -15]]), ("-V**2", -9), ("(-V)**2", 9),
-        ("take(logits, labels)", [2, 3]), ("take(w, labels)", [4, 1]), ("onehot(labels, V)", [[0, 0, 1], [1, 0, 0]]), ("1 - 1 - 1", -1),
-        ("where(mask, logits, -inf)", [[0, -np.inf, 2], [-np.inf, 4, -np.inf]]), ("count(mask, V)", [2, 1]), ("sum(mask * logits)", 6),
-        ("logits[:, 1:] - logits[:, :-1]", [[1, 1], [1, 1]]), ("0 < rows < 15", [1, 0]), ("not (rows < 15 and rows > 5) or rows == 10", [1, 1]),
-        ("arange(V) + 0.5", [0.5, 1.5, 2.5]), ("full(s, 2)", [0.5, 0.5]), ("max(logits, V) / 2", [1, 2.5]), ("epsilon * 4", 1), ("2**-2", 0.25), ("0**0", 1),
-        ("labels == 0", [0, 1]), ("maximum(V - 3, 1)", 1), ("where(V == 1, 1, 2)", 2), ("concat(logits, logits[:, :-2])[1]", [3, 4, 5, 3]), ("+s", 0.5),
+        ("V", 3), ("N * V + 1", 7), ("2 / V", 2 / 3), ("sum(logits, V)", [3, 12]), ("mean(logits)", 2.5),
+        ("mean(logits, N)", [1.5, 2.5, 3.5]),
+        ("logits * w", [[0, 2, 8], [3, 8, 20]]), ("logits - rows", [[-10, -9, -8], [-17, -16, -15]]),
+        ("-V**2", -9), ("(-V)**2", 9),
+        ("take(logits, labels)", [2, 3]), ("take(w, labels)", [4, 1]),
+        ("onehot(labels, V)", [[0, 0, 1], [1, 0, 0]]), ("1 - 1 - 1", -1),
+        ("where(mask, logits, -inf)", [[0, -np.inf, 2], [-np.inf, 4, -np.inf]]), ("count(mask, V)", [2, 1]),
+        ("sum(mask * logits)", 6),
+        ("logits[:, 1:] - logits[:, :-1]", [[1, 1], [1, 1]]), ("0 < rows < 15", [1, 0]),
+        ("not (rows < 15 and rows > 5) or rows == 10", [1, 1]),
+        ("arange(V) + 0.5", [0.5, 1.5, 2.5]), ("full(s, 2)", [0.5, 0.5]), ("max(logits, V) / 2", [1, 2.5]),
+        ("epsilon * 4", 1), ("2**-2", 0.25), ("0**0", 1),
+        ("labels == 0", [0, 1]), ("maximum(V - 3, 1)", 1), ("where(V == 1, 1, 2)", 2),
+        ("concat(logits, logits[:, :-2])[1]", [3, 4, 5, 3]), ("+s", 0.5),
     ],
 )  # fmt: skip
 def test_an_expression_has_the_value_that_it_has_in_numpy(text: str, expected: Any) -> None:
@@ -222,12 +262,18 @@ def test_decimals_are_taken_as_written_and_not_as_the_nearest_float() -> None:
 
 
 CONDITIONS = [
-    ('reduction == "mean"', {"reduction": "mean"}, True), ('reduction == "mean"', {"reduction": "sum"}, False),
-    ('reduction != "mean"', {"reduction": "mean"}, False), ('"mean" == reduction', {"reduction": "mean"}, True),
-    ("k is None", {"k": None}, True), ("k is None", {"k": -100}, False), ("k is None", {"k": ARRAY}, False), ("k is None", {"k": NUMBER}, False),
-    ("k is not None", {"k": None}, False), ("k is not None", {"k": ARRAY}, True), ("k is not None", {"k": NUMBER}, True), ("k == -100", {"k": -100}, True),
-    ("k == -100", {"k": None}, False), ("not k is None", {"k": None}, False), ('k is None and r == "a"', {"k": None, "r": "a"}, True),
-    ('k is None or r == "a"', {"k": 1, "r": "b"}, False), ('k is None or r == "a"', {"k": None, "r": "b"}, True),
+    ('reduction == "mean"', {"reduction": "mean"}, True),
+    ('reduction == "mean"', {"reduction": "sum"}, False),
+    ('reduction != "mean"', {"reduction": "mean"}, False),
+    ('"mean" == reduction', {"reduction": "mean"}, True),
+    ("k is None", {"k": None}, True), ("k is None", {"k": -100}, False), ("k is None", {"k": ARRAY}, False),
+    ("k is None", {"k": NUMBER}, False),
+    ("k is not None", {"k": None}, False), ("k is not None", {"k": ARRAY}, True),
+    ("k is not None", {"k": NUMBER}, True), ("k == -100", {"k": -100}, True),
+    ("k == -100", {"k": None}, False), ("not k is None", {"k": None}, False),
+    ('k is None and r == "a"', {"k": None, "r": "a"}, True),
+    ('k is None or r == "a"', {"k": 1, "r": "b"}, False),
+    ('k is None or r == "a"', {"k": None, "r": "b"}, True),
 ]  # fmt: skip
 
 
@@ -321,16 +367,19 @@ def test_the_spec_of_the_design_loads_and_every_law_of_it_is_proved(tmp_path: Pa
 
 @pytest.mark.usefixtures("forgetting")
 @pytest.mark.parametrize(
-    ("wrong", "law"),
-    [("+ (take", "nonnegative|uniform|equals_nll|gradient_is_p_minus_y"), ("- 2 * (take", "shift_invariance|uniform|equals_nll")],
-)  # fmt: skip
+    ("wrong", "laws"),
+    [
+        ("+ (take", {"equals_nll", "nonnegative", "gradient_is_p_minus_y"}),
+        ("- 2 * (take", {"equals_nll", "gradient_is_p_minus_y"}),
+    ],
+)
 def test_a_false_law_is_an_error_of_the_spec_with_a_counterexample(
-    tmp_path: Path, wrong: str, law: str
+    tmp_path: Path, wrong: str, laws: set[str]
 ) -> None:
     file = tmp_path / "illustrated.yaml"
     file.write_text(ILLUSTRATION.replace("- (take", wrong), encoding="utf-8")
     false = [proof for proof in prove([str(file)]) if proof.verdict == "false"]
-    assert false
+    assert {proof.law for proof in false} == laws
     assert all(proof.counterexample and "logits = " in proof.counterexample for proof in false)
     assert all(proof.place and str(file) in proof.place for proof in false)
 

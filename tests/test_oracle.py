@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from lossproof.expression import primitives as p
 from lossproof.expression.derivative import vjp
-from lossproof.expression.node import Node
+from lossproof.expression.node import Kind, Node
 from lossproof.expression.parse import Scope, parse
 from lossproof.expression.size import Size
 from lossproof.floats import FORMATS, Format, numpy_dtype, working_format
@@ -42,9 +42,13 @@ def point(storage: str, **arrays: Any) -> Point:
     return Point(given, {}, dimensions, fmt)
 
 
+def leaf(name: str, axes: int, kind: Kind = "real") -> Node:
+    return Node.make("input", (), (name,), tuple(map(Size.of, ("N", "V")[:axes])), kind)
+
+
 def graph(text: str, at: Point) -> Node:
     leaves = {
-        name: Node.make("input", (), (name,), tuple(map(Size.of, ("N", "V")[: a.ndim])), "integer" if a.dtype.kind == "i" else "real")
+        name: leaf(name, a.ndim, "integer" if a.dtype.kind == "i" else "real")
         for name, a in at.arrays.items()
     }  # fmt: skip
     return p.real(parse(text, Scope(leaves, {}, {"N": Size.of("N"), "V": Size.of("V")})))
@@ -64,8 +68,7 @@ def gradient(text: str, wrt: str, cotangent: Any, storage: str = "float32", **ar
     at = point(storage, cotangent=cotangent, **arrays)
     output = graph(text, at)
     node = Node.make("input", (), ("cotangent",), output.shape)
-    leaf = Node.make("input", (), (wrt,), tuple(map(Size.of, ("N", "V")[: at.arrays[wrt].ndim])))
-    return references(vjp(output, node, [leaf]), at, working_format(at.storage))[0]
+    return references(vjp(output, node, [leaf(wrt, at.arrays[wrt].ndim)]), at, working_format(at.storage))[0]
 
 
 def judged(got: Any, found: Reference, working: str | None = None, slack: Any = 0.0) -> Judgement:
@@ -111,7 +114,9 @@ TRUTHS: list[tuple[str, Callable[[list[Any]], Any]]] = [
 ]  # fmt: skip
 
 extreme = st.builds(
-    lambda m, e: float(np.float32(m * 10.0**e)), st.floats(-1, 1, width=32), st.sampled_from([-30, -8, -1, 0, 0, 1, 2, 8, 18])
+    lambda m, e: float(np.float32(m * 10.0**e)),
+    st.floats(-1, 1, width=32),
+    st.sampled_from([-30, -8, -1, 0, 0, 1, 2, 8, 18]),
 )  # fmt: skip
 
 
@@ -140,7 +145,7 @@ def test_truth_of_a_divergence_holds_the_value_of_mpmath(text: str, data: list[t
     found = reference(text, p=[a], q=[b])
     with mpmath.workdps(120):
         expected = mpmath.fsum(
-            mpmath.mpf(float(u)) * mpmath.log(mpmath.mpf(float(u)) / mpmath.mpf(float(v))) for u, v in zip(a, b, strict=True) if u
+            u * mpmath.log(u / v) for u, v in zip(map(mpmath.mpf, a.tolist()), map(mpmath.mpf, b.tolist()), strict=True) if u
         )  # fmt: skip
         digits = mpmath.nstr(expected, 60)
     with precision(300):
@@ -201,8 +206,10 @@ def test_an_infinity_or_a_limit_with_a_value_is_compared(text: str, x: Any, expe
 @pytest.mark.parametrize(
     ("text", "x"),
     [
-        ("x[:, 0] - x[:, 1]", [[-INF, -INF]]), ("softmax(x, V)[:, 0]", [[-INF, -INF]]), ("x[:, 0] * x[:, 1]", [[-INF, 0.0]]),
-        ("x[:, 0] / x[:, 1]", [[0.0, 0.0]]), ("log(x[:, 0])", [[-1.0, 0.0]]), ("sqrt(x[:, 0])", [[-1.0, 0.0]]),
+        ("x[:, 0] - x[:, 1]", [[-INF, -INF]]), ("softmax(x, V)[:, 0]", [[-INF, -INF]]),
+        ("x[:, 0] * x[:, 1]", [[-INF, 0.0]]),
+        ("x[:, 0] / x[:, 1]", [[0.0, 0.0]]), ("log(x[:, 0])", [[-1.0, 0.0]]),
+        ("sqrt(x[:, 0])", [[-1.0, 0.0]]),
         ("sum(softmax(x, V) * log_softmax(x, V), V)", [[-INF, 1.0]]), ("x[:, 0] / x[:, 1]", [[1.0, 0.0]]),
         ("x[:, 0]", [[NAN, 0.0]]), ("max(x, V)", [[NAN, 0.0]]),
     ],
@@ -283,15 +290,18 @@ def test_the_stable_algorithm_is_never_blamed_on_mixed_magnitudes(rows: list[lis
     assert not (found.verdicts == DEGRADED).any()
 
 
-def test_logsumexp_minus_logit_is_degraded_by_a_few_bits_at_ordinary_logits() -> None:
-    z, y = logits(3.0)
+def test_logsumexp_minus_logit_is_degraded_by_a_few_bits_at_logits_around_100() -> None:
+    z, _ = logits(3.0, classes=3, offset=100.0)
+    y = z.argmax(-1)
     found = judged(difference(z, y), cross_entropy_of(z, y))
     assert FAIL not in found.verdicts
-    assert 2 <= found.bits.max() <= 6
+    assert DEGRADED in found.verdicts
+    assert 3 < found.bits.max() < 5
 
 
 def test_logsumexp_minus_logit_fails_by_eleven_bits_or_more_under_a_common_offset() -> None:
-    z, y = logits(3.0, offset=1e4)
+    z, _ = logits(3.0, classes=2, offset=1e4)
+    y = z.argmax(-1)
     found = judged(difference(z, y), cross_entropy_of(z, y))
     assert found.verdicts[found.worst] == FAIL
     assert found.bits.max() >= 11
@@ -323,9 +333,12 @@ def test_the_radius_of_a_sum_grows_with_the_logarithm_of_its_length() -> None:
 
 
 SOUND = [
-    "sum(exp(x) * y, V)", "log_softmax(x, V)[:, 0] - log_softmax(y, V)[:, 0]", "norm(x - y, V)", "mean(square(x - y), V)",
-    "max(x * y, V)", "sum(softplus(x) - x * sigmoid(y), V)", "sum(tanh(x) + sin(y), V)", "dot(x, y) / (norm(x, V) * norm(y, V))",
-    "sum(where(x > y, x, y), V)", "sum(sort(x)[:, 1:] - y[:, 1:], V)", "sum(xlogy(square(x), square(y)), V)", "logsumexp(x + y, V)",
+    "sum(exp(x) * y, V)", "log_softmax(x, V)[:, 0] - log_softmax(y, V)[:, 0]", "norm(x - y, V)",
+    "mean(square(x - y), V)",
+    "max(x * y, V)", "sum(softplus(x) - x * sigmoid(y), V)", "sum(tanh(x) + sin(y), V)",
+    "dot(x, y) / (norm(x, V) * norm(y, V))",
+    "sum(where(x > y, x, y), V)", "sum(sort(x)[:, 1:] - y[:, 1:], -1)", "sum(xlogy(square(x), square(y)), V)",
+    "logsumexp(x + y, V)",
     "sum(expm1(x) * log1p(square(y)), V)", "min(abs(x), V) ** 3", "sum(maximum(x, 0) - minimum(y, 1), V)",
 ]  # fmt: skip
 
@@ -351,10 +364,14 @@ def test_the_ball_of_the_working_format_holds_the_truth(text: str, rows: list[tu
 @pytest.mark.parametrize(
     ("text", "x", "decided"),
     [
-        ("max(x, V)", [[1.0, 2.0, 3.0]], True), ("max(x, V)", [[1.0, 3.0, 3.0]], False), ("max(exp(x), V)", [[1.0, 2.0, 3.0]], True),
-        ("min(x / 3, V)", [[1.0, 2.0, 3.0]], True), ("max(abs(x / 3 - 1), V)", [[-1.0, 2.0, 4.0]], True), ("max(exp(x), V)", [[1.0, 3.0, 3.0]], False),
-        ("sum(abs(x), V)", [[-1.0, 2.0, 4.0]], True), ("sum(abs(x), V)", [[0.0, 2.0, 4.0]], False), ("norm(x, V)", [[0.0, 0.0, 0.0]], False),
-        ("norm(x, V)", [[0.0, 1e-30, 0.0]], True), ("sum(maximum(exp(x), 1), V)", [[-1.0, 2.0, 4.0]], True), ("sum(where(x > 0, x, 0), V)", [[-1.0, 2.0, 4.0]], True),
+        ("max(x, V)", [[1.0, 2.0, 3.0]], True), ("max(x, V)", [[1.0, 3.0, 3.0]], False),
+        ("max(exp(x), V)", [[1.0, 2.0, 3.0]], True),
+        ("min(x / 3, V)", [[1.0, 2.0, 3.0]], True), ("max(abs(x / 3 - 1), V)", [[-1.0, 2.0, 4.0]], True),
+        ("max(exp(x), V)", [[1.0, 3.0, 3.0]], False),
+        ("sum(abs(x), V)", [[-1.0, 2.0, 4.0]], True), ("sum(abs(x), V)", [[0.0, 2.0, 4.0]], False),
+        ("norm(x, V)", [[0.0, 0.0, 0.0]], False),
+        ("norm(x, V)", [[0.0, 1e-30, 0.0]], True), ("sum(maximum(exp(x), 1), V)", [[-1.0, 2.0, 4.0]], True),
+        ("sum(where(x > 0, x, 0), V)", [[-1.0, 2.0, 4.0]], True),
     ],
 )  # fmt: skip
 def test_a_gradient_is_undecided_at_a_kink_and_decided_beside_it(text: str, x: Any, decided: bool) -> None:
@@ -427,7 +444,7 @@ def test_a_subnormal_input_taken_for_zero_is_forgiven_only_where_the_framework_f
         found = reference("x * 1e38", x=x, flush=flush)
         assert verdict(0.0, found) == expected
         assert verdict(float(np.float32(np.float64(x) * 1e38)), found) == PASS
-        assert verdict(1.0, found) == FAIL
+        assert verdict(10.0, found) == FAIL
 
 
 # working precision

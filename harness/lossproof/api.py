@@ -59,10 +59,14 @@ def verify(function: Callable[..., Any], loss: str, **options: Any) -> None:
 def checked(function: Callable[..., Any], loss: str, *, framework: str | None = None, **options: Any) -> Run:
     """As `check`, with every row of the result."""
     bound = {key: options.pop(key) for key in ("precision", "gradient")}
-    given = {key: options.pop(key) for key in ("dtypes", "devices", "modes", "regimes")}
+
+    def words(key: str) -> tuple[str, ...]:
+        value = options.pop(key)
+        return (value,) if isinstance(value, str) else tuple(value)
+
     chosen = Options(
+        devices=words("devices"), dtypes=words("dtypes"), modes=words("modes"), regimes=words("regimes"),
         profile=options.pop("profile"), seed=options.pop("seed"), jobs=1,
-        **{key: tuple([value] if isinstance(value, str) else value) for key, value in given.items()},
     )  # fmt: skip
     if loss.endswith((".yaml", ".yml")):
         loss = library.load_file(Path(loss)).loss
@@ -71,7 +75,11 @@ def checked(function: Callable[..., Any], loss: str, *, framework: str | None = 
 
 
 def _bind(
-    function: Callable[..., Any], loss: str, framework: str | None, bound: dict[str, Any], fixed: dict[str, Any]
+    function: Callable[..., Any],
+    loss: str,
+    framework: str | None,
+    bound: dict[str, Any],
+    fixed: dict[str, Any],
 ) -> Implementation:
     declared = [d for d in declarations(function) if d.loss == loss and framework in (None, d.framework)]
     if declared and not fixed:
@@ -88,7 +96,9 @@ def _framework_of(function: Callable[..., Any]) -> str:
     """The framework that the function's module uses; NumPy where it names neither torch nor jax."""
     names = getattr(function, "__globals__", None) or vars(sys.modules.get(function.__module__, sys))
     used = {
-        (value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None) or "").partition(".")[0]
+        (
+            value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None) or ""
+        ).partition(".")[0]
         for value in names.values()
     }
     found = [name for name in ("torch", "jax") if name in used]

@@ -26,7 +26,9 @@ def diagnose(check: str, observation: Observation, ordinary: Trial | None) -> Di
     if check in ("purity", "determinism", "shape_and_dtype", "batch_independence"):
         return Diagnosis(check, observation.reason or "")
     if check.startswith("law:"):
-        return Diagnosis("unexplained", "a law does not hold; see accuracy and gradient for the value that breaks it")
+        return Diagnosis(
+            "unexplained", "a law does not hold; see accuracy and gradient for the value that breaks it"
+        )
     if observation.bits is not None and math.isinf(observation.bits):
         return Diagnosis("not finite", observation.reason or "")
     lower = None if ordinary is None else _lower_precision(ordinary)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -44,7 +45,7 @@ class Format:
         return 2.0 ** (2 - self.emax - self.precision)
 
     @property
-    def dtype(self) -> np.dtype:  # type: ignore[type-arg]
+    def dtype(self) -> np.dtype[Any]:
         """The NumPy dtype that stores the format (ml_dtypes for bfloat16; TF32 is stored as float32)."""
         return numpy_dtype(self.name)
 
@@ -65,12 +66,13 @@ DTYPES = ("float64", "float32", "float16", "bfloat16")
 
 
 @functools.cache
-def numpy_dtype(name: str) -> np.dtype:  # type: ignore[type-arg]
+def numpy_dtype(name: str) -> np.dtype[Any]:
     """The NumPy dtype of a format's name."""
     if name == "bfloat16":
         import ml_dtypes
 
-        return np.dtype(ml_dtypes.bfloat16)
+        found: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+        return found
     return np.dtype("float32" if name == "tf32" else name)
 
 

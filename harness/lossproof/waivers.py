@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from ruamel.yaml import YAML, YAMLError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from lossproof import builtin
 from lossproof.checks.answers import point_of
@@ -84,7 +85,9 @@ def bundled() -> list[Waiver]:
     return load(path) if path.is_file() else []
 
 
-def covering(waivers: Iterable[Waiver], implementation: str, loss: str, check: str, dtype: str) -> list[Waiver]:
+def covering(
+    waivers: Iterable[Waiver], implementation: str, loss: str, check: str, dtype: str
+) -> list[Waiver]:
     return [w for w in waivers if w.covers(implementation, loss, check, dtype)]
 
 
@@ -119,7 +122,7 @@ def _shown(where: str, case: Case, spec: Spec) -> Array:
         node = p.reduce("any", node, lost) if lost else node
     (value,) = evaluate([node], ArbArithmetic(), bindings)
     # what cannot be told (a nan) is no sign of the defect
-    return np.equal(np.asarray(value, dtype=object), True).astype(bool)
+    return np.asarray(np.equal(np.asarray(value, dtype=object), True), dtype=bool)
 
 
 def _rows(shown: Array, spec: Spec) -> Array | None:

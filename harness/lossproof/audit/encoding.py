@@ -25,7 +25,7 @@ def encode_float(value: float) -> str:
     return value.hex() if math.isfinite(value) else str(value)
 
 
-def decode(encoded: Any, dtype: str) -> np.ndarray:  # type: ignore[type-arg]
+def decode(encoded: Any, dtype: str) -> np.ndarray[Any, np.dtype[Any]]:
     """The array that `encode` was given; dtype is a float format's name, "int64" or "bool"."""
 
     def number(entry: Any) -> Any:

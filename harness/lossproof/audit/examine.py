@@ -7,17 +7,29 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from lossproof import waivers as waiving
 from lossproof.audit.findings import finding, identity
 from lossproof.audit.results import Finding, Result, Verdict
-from lossproof.checks import CASE_CHECKS, FIRST_CASE_CHECKS, accuracy, laws
+from lossproof.checks import CASE_CHECKS, FIRST_CASE_CHECKS, Check, accuracy, laws
 from lossproof.checks.observation import Observation, worst
 from lossproof.checks.trial import Cell, Trial
 from lossproof.diagnosis import ENOUGH
 from lossproof.errors import ImplementationError
-from lossproof.inputs import PROFILES, Case, Profile, Recipe, batches_of, draw, expand, explore, minimise, regimes_of
+from lossproof.inputs import (
+    PROFILES,
+    Case,
+    Profile,
+    Recipe,
+    batches_of,
+    draw,
+    expand,
+    explore,
+    minimise,
+    regimes_of,
+)
 from lossproof.spec import graph, library
 from lossproof.waivers import Waiver
 
@@ -130,12 +142,10 @@ class Examination:
             self.ordinary = trial
         for check in CASE_CHECKS if not first else (*CASE_CHECKS, *FIRST_CASE_CHECKS):
             by_regime = check in CASE_CHECKS and check.NAME != "shape_and_dtype"
-            self._note(
-                check.NAME, case, lambda c, check=check: check.observe(self._trial(trial, c)), by_regime
-            )
+            self._note(check.NAME, case, partial(self._look, check, trial), by_regime)
 
-    def _trial(self, trial: Trial, case: Case) -> Trial:
-        return trial if case is trial.case else Trial(self.cell, case)
+    def _look(self, check: Check, trial: Trial, case: Case) -> Observation | None:
+        return check.observe(trial if case is trial.case else Trial(self.cell, case))
 
     def _note(
         self, check: str, case: Case, observe: Callable[[Case], Observation | None], by_regime: bool
@@ -193,7 +203,9 @@ class Examination:
         conventions = self._conventions_of(name)
         if not conventions:
             row.observations.append(
-                Observation(Verdict.SKIP, reason=f"the law is about {law.when}, which the implementation fixes")
+                Observation(
+                    Verdict.SKIP, reason=f"the law is about {law.when}, which the implementation fixes"
+                )
             )
             return
         statics = graph.statics_of(cell.spec, self._fixed() | conventions[0])
@@ -204,7 +216,9 @@ class Examination:
             return
         if cell.mode == "compiled" and not self.laws_compiled:
             row.observations.append(
-                Observation(Verdict.SKIP, reason="laws run compiled with --mode compiled; here they ran in eager mode")
+                Observation(
+                    Verdict.SKIP, reason="laws run compiled with --mode compiled; here they ran in eager mode"
+                )
             )
             return
         regimes = [r for r in self.regimes if r not in COUPLED]
@@ -252,9 +266,15 @@ class Examination:
             return
         row = self.rows.setdefault(("accuracy", None), _Seen())
         for case, error in self.errors:
-            refused = self.accepted and self.cell.implementation.free and self._convention(case) not in self.accepted
+            refused = (
+                self.accepted
+                and self.cell.implementation.free
+                and self._convention(case) not in self.accepted
+            )
             if refused:
-                row.observations.append(Observation(Verdict.SKIP, reason=f"refuses {self._shown(case)}: {error}"))
+                row.observations.append(
+                    Observation(Verdict.SKIP, reason=f"refuses {self._shown(case)}: {error}")
+                )
             else:
                 observation = Observation(Verdict.ERROR, 1, reason=str(error))
                 row.observations.append(observation)
@@ -304,6 +324,7 @@ class Examination:
         self, check: str, case: Case, observation: Observation, waived: bool
     ) -> tuple[Case, Observation]:
         """The case cut down as long as the check fails in the same way."""
+
         def fails(candidate: Case) -> bool:
             found = observe(self.cell, check, candidate)
             return (
@@ -345,7 +366,7 @@ def observe(cell: Cell, check: str, case: Case) -> Observation | None:
         if check.startswith(laws.PREFIX):
             return laws.observe(cell, check.removeprefix(laws.PREFIX), case)
         for each in (*CASE_CHECKS, *FIRST_CASE_CHECKS):
-            if each.NAME == check:
+            if check == each.NAME:
                 return each.observe(Trial(cell, case))
     except ImplementationError as error:
         return Observation(Verdict.ERROR, 1, reason=str(error))

@@ -18,7 +18,15 @@ from lossproof.inputs.case import Case
 
 def identity(cell: Cell, check: str) -> str:
     """A short name of what fails where, the same from run to run."""
-    parts = (cell.implementation.name, cell.spec.loss, cell.framework.name, cell.device, cell.mode, cell.dtype, check)
+    parts = (
+        cell.implementation.name,
+        cell.spec.loss,
+        cell.framework.name,
+        cell.device,
+        cell.mode,
+        cell.dtype,
+        check,
+    )
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
 

@@ -129,8 +129,14 @@ def cells_of(implementation: Implementation, options: Options) -> list[PlannedCe
     for device in devices:
         for mode in modes:
             for dtype in dtypes:
-                skip = engine.missing() or engine.missing_device(device) or engine.missing_dtype(dtype, device)
-                if skip is None and implementation.devices is not None and device not in implementation.devices:
+                skip = (
+                    engine.missing() or engine.missing_device(device) or engine.missing_dtype(dtype, device)
+                )
+                if (
+                    skip is None
+                    and implementation.devices is not None
+                    and device not in implementation.devices
+                ):
                     skip = f"declared for {', '.join(implementation.devices)} only"
                 if skip is None:
                     skip = _unwanted(implementation, mode, options) or engine.missing_mode(mode, device)
@@ -140,7 +146,7 @@ def cells_of(implementation: Implementation, options: Options) -> list[PlannedCe
 
 def _unwanted(implementation: Implementation, mode: str, options: Options) -> str | None:
     """torch.compile takes seconds for every shape and parameter, so it runs where it is asked for."""
-    if implementation.framework == "torch" and mode == "compiled" and not options.modes:
-        if options.profile != "deep":
-            return "torch.compile takes seconds a function: ask for it with --mode compiled or --profile deep"
+    asked = options.modes or options.profile == "deep"
+    if implementation.framework == "torch" and mode == "compiled" and not asked:
+        return "torch.compile takes seconds a function: ask for it with --mode compiled or --profile deep"
     return None

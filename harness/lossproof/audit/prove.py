@@ -38,7 +38,11 @@ class Proof:
 
 
 def prove(
-    specs: Sequence[str], *, profile: str = "quick", seed: int = 0, on_proof: Callable[[Proof], None] | None = None
+    specs: Sequence[str],
+    *,
+    profile: str = "quick",
+    seed: int = 0,
+    on_proof: Callable[[Proof], None] | None = None,
 ) -> list[Proof]:
     """Prove every law of specs given by name or by path; all the bundled ones for none.
 
@@ -122,7 +126,7 @@ def _evaluate(spec: Spec, name: str, case: Case) -> list[ClauseValue] | None:
 
 def _told(value: ClauseValue, dtype: str) -> Array:
     """Elements that hold or do not, and those whose sides agree to many digits."""
-    told = np.atleast_1d(value.told & np.not_equal(value.holds, None)).reshape(value.holds.shape)
+    told = np.array(value.told & value.decided).reshape(value.holds.shape)
     if value.left is None or value.right is None:
         return np.asarray(told)
     left, right = np.broadcast_arrays(value.left, value.right)
@@ -143,8 +147,9 @@ def _violated(spec: Spec, name: str, case: Case) -> bool:
 def describe(case: Case) -> str:
     """The arrays and parameters of a case on one line."""
     arrays = {**case.inputs, **case.variables}
-    parts = [f"{name} = {np.asarray(a).astype(float).tolist() if a.dtype.kind in 'fV' else a.tolist()}" for name, a in arrays.items()]
+    parts = [
+        f"{name} = {np.asarray(a).astype(float).tolist() if a.dtype.kind in 'fV' else a.tolist()}"
+        for name, a in arrays.items()
+    ]
     parts += [f"{name} = {value!r}" for name, value in case.parameters.items()]
     return ", ".join(parts)
-
-

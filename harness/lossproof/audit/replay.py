@@ -11,11 +11,11 @@ import numpy as np
 from lossproof.audit.encoding import decode, encode
 from lossproof.audit.examine import observe
 from lossproof.audit.results import Finding, Verdict
+from lossproof.audit.worker import siblings_of
 from lossproof.checks.trial import Cell
 from lossproof.errors import UsageError, suggest
 from lossproof.frameworks import framework
 from lossproof.implementation import Implementation, bind_target, discover
-from lossproof.audit.worker import siblings_of
 from lossproof.inputs.case import Array, Case
 from lossproof.spec import library
 from lossproof.spec.graph import kind_of
@@ -41,7 +41,9 @@ def replay(findings: list[Finding], finding_id: str | None, path: Path) -> list[
     if finding_id is not None:
         chosen = [f for f in findings if f.id == finding_id]
         if not chosen:
-            raise UsageError(f"no finding '{finding_id}' in {path}{suggest(finding_id, [f.id for f in findings])}")
+            raise UsageError(
+                f"no finding '{finding_id}' in {path}{suggest(finding_id, [f.id for f in findings])}"
+            )
         findings = chosen
     return [_replay(finding) for finding in findings]
 
@@ -90,7 +92,10 @@ def case_of(finding: Finding, spec: Spec) -> Case:
         finding.loss,
         finding.dtype,
         finding.regime,
-        {name: decode(e, _dtype(spec.inputs[name].domain, finding.dtype)) for name, e in finding.inputs.items()},
+        {
+            name: decode(e, _dtype(spec.inputs[name].domain, finding.dtype))
+            for name, e in finding.inputs.items()
+        },
         {name: _parameter(spec, name, e, finding.dtype) for name, e in finding.parameters.items()},
         variables,
     )

@@ -14,7 +14,7 @@ class Verdict(StrEnum):
     FAIL = "fail"
     DEGRADED = "degraded"
     WAIVED = "waived"
-    PASS = "pass"  # noqa: S105
+    PASS = "pass"
     SKIP = "skip"
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import time
-from collections.abc import Iterator
-from concurrent.futures import as_completed
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, as_completed
 from dataclasses import replace
 
 from pebble import ProcessExpired, ProcessPool
@@ -28,7 +28,9 @@ def run(plan: Plan, listener: Listener) -> Run:
     """Examine every cell of a plan. The same plan gives the same results and findings, whatever `jobs` is."""
     begun = time.perf_counter()
     options = plan.options
-    found = Run(lossproof.__version__, options.seed, options.profile, environment(), problems=list(plan.problems))
+    found = Run(
+        lossproof.__version__, options.seed, options.profile, environment(), problems=list(plan.problems)
+    )
     wanted = [cell for cell in plan.cells if cell.skip is None]
     listener(RunStarted(len(wanted)))
     for problem in plan.problems:
@@ -47,7 +49,9 @@ def run(plan: Plan, listener: Listener) -> Run:
             found.findings += item.findings
             listener(item)
     found.results.sort(key=_order)
-    found.findings.sort(key=lambda f: (f.loss, f.implementation, f.framework, f.device, f.mode, f.dtype, f.check))
+    found.findings.sort(
+        key=lambda f: (f.loss, f.implementation, f.framework, f.device, f.mode, f.dtype, f.check)
+    )
     found.seconds = time.perf_counter() - begun
     listener(RunFinished(found))
     return found
@@ -71,13 +75,15 @@ def _finished(plan: Plan, wanted: list[PlannedCell]) -> Iterator[CellFinished | 
     yield from _in_processes(plan, list(batches.values()), jobs)
 
 
-def _in_processes(plan: Plan, batches: list[list[PlannedCell]], jobs: int) -> Iterator[CellFinished | Problem]:
+def _in_processes(
+    plan: Plan, batches: list[list[PlannedCell]], jobs: int
+) -> Iterator[CellFinished | Problem]:
     options = plan.options
     bound = options.spec is not None
     # a forked copy of a process in which torch or jax has threads may hang
     context = multiprocessing.get_context("spawn")
     with ProcessPool(max_workers=jobs, max_tasks=RECYCLE, initializer=worker.start, context=context) as pool:
-        futures = {}
+        futures: dict[Future[list[CellFinished]], list[PlannedCell]] = {}
         for batch in sorted(batches, key=len, reverse=True):
             orders = tuple(worker.Order.of(cell, bound) for cell in batch)
             task = worker.Batch(orders, worker.Settings.of(options))
@@ -91,11 +97,11 @@ def _in_processes(plan: Plan, batches: list[list[PlannedCell]], jobs: int) -> It
                 except LookupError as error:
                     yield from map(_lost(str(error)), futures[future])
         except BaseException:
-            pool.stop()
+            pool.stop()  # type: ignore[no-untyped-call]
             raise
 
 
-def _lost(reason: str):  # type: ignore[no-untyped-def]
+def _lost(reason: str) -> Callable[[PlannedCell], Problem]:
     def problem(cell: PlannedCell) -> Problem:
         return Problem(f"{cell.implementation.name} ({cell.device}, {cell.mode}, {cell.dtype})", reason)
 
@@ -118,4 +124,13 @@ def _adapter_row(adapter: str, framework: str | None, reason: str) -> Result:
 
 
 def _order(row: Result) -> tuple[str, ...]:
-    return (row.loss, row.implementation, row.framework, row.device, row.mode, row.dtype, row.check, row.regime or "")
+    return (
+        row.loss,
+        row.implementation,
+        row.framework,
+        row.device,
+        row.mode,
+        row.dtype,
+        row.check,
+        row.regime or "",
+    )

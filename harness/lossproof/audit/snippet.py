@@ -49,7 +49,9 @@ def _imports(cell: Cell) -> list[str]:
 
 
 def _function(cell: Cell) -> str:
-    return cell.implementation.target.rpartition(":")[2] or getattr(cell.implementation.function, "__name__", "loss")
+    return cell.implementation.target.rpartition(":")[2] or getattr(
+        cell.implementation.function, "__name__", "loss"
+    )
 
 
 def _parameters(cell: Cell, case: Case) -> dict[str, Any]:
@@ -62,12 +64,14 @@ def _array(cell: Cell, array: Array) -> str:
     match cell.framework.name:
         case "torch":
             device = "" if cell.device == "cpu" else f', device="{cell.device}"'
-            return f"torch.tensor({numbers}, dtype=torch.{kind}{device})".replace("inf", 'float("inf")').replace(
-                "nan", 'float("nan")'
-            )
+            return f"torch.tensor({numbers}, dtype=torch.{kind}{device})".replace(
+                "inf", 'float("inf")'
+            ).replace("nan", 'float("nan")')
         case "jax":
             kind = "bool_" if kind == "bool" else kind
-            return f"jnp.array({numbers}, dtype=jnp.{kind})".replace("inf", "jnp.inf").replace("nan", "jnp.nan")
+            return f"jnp.array({numbers}, dtype=jnp.{kind})".replace("inf", "jnp.inf").replace(
+                "nan", "jnp.nan"
+            )
     kind = f"ml_dtypes.{kind}" if kind == "bfloat16" else f"np.{'bool_' if kind == 'bool' else kind}"
     return f"np.array({numbers}, dtype={kind})".replace("inf", "np.inf").replace("nan", "np.nan")
 
@@ -81,9 +85,6 @@ def _numbers(array: Array) -> str:
     value = float(array)
     if not math.isfinite(value):
         return str(value)
-    short = str(np.format_float_positional(array) if array.dtype.kind == "f" and 1e-4 < abs(value) < 1e6 else "")
-    if short:
-        return short
     for digits in range(1, 18):
         text = f"{value:.{digits}g}"
         if array.dtype.type(float(text)) == array:

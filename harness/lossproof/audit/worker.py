@@ -36,7 +36,9 @@ class Order:
     @staticmethod
     def of(planned: PlannedCell, bound: bool) -> Order:
         i = planned.implementation
-        return Order(i.target, i.name, i.loss, i.framework, planned.device, planned.mode, planned.dtype, bound)
+        return Order(
+            i.target, i.name, i.loss, i.framework, planned.device, planned.mode, planned.dtype, bound
+        )
 
 
 @dataclass(frozen=True)

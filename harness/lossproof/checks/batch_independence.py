@@ -54,7 +54,10 @@ def observe(trial: Trial) -> Observation | None:
 def _poisoned(trial: Trial, axis: str, poison: float) -> dict[str, Array]:
     changed = {}
     for name, declared in trial.cell.spec.inputs.items():
-        if declared.domain in (Domain.REAL, Domain.EXTENDED_REAL, Domain.EMBEDDING) and axis in declared.shape:
+        if (
+            declared.domain in (Domain.REAL, Domain.EXTENDED_REAL, Domain.EMBEDDING)
+            and axis in declared.shape
+        ):
             array = trial.case.inputs[name].copy()
             place = declared.shape.index(axis)
             others = [slice(None)] * array.ndim

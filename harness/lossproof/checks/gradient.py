@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -63,10 +64,9 @@ def _forward(trial: Trial, slack: Array | float) -> Observation:
     output = [s.name for s in graph.definition(spec, graph.statics_of(spec, trial.case.parameters)).shape]
     axis = spec.independent if spec.independent in output else None
 
-    def by_row(array: Array, shape: list[str | int | None]) -> Array:
-        if axis is None:
-            return array.sum()
-        return array.sum(axis=tuple(i for i, n in enumerate(shape) if n != axis))
+    def by_row(array: Array, shape: Sequence[str | int | None]) -> Array:
+        kept = () if axis is None else (axis,)
+        return np.asarray(array.sum(axis=tuple(i for i, n in enumerate(shape) if n not in kept)))
 
     with np.errstate(all="ignore"):
         cotangent = trial.cotangent.astype(np.float64)
@@ -92,7 +92,9 @@ def _forward(trial: Trial, slack: Array | float) -> Observation:
         compared = np.isfinite(attainable) & np.isfinite(expected)
         error = np.where(compared, np.abs(contracted - expected), 0.0)
         error = np.where(np.isnan(error), np.inf, error)
-        bits = np.maximum(np.log2(error / attainable, where=error > attainable, out=np.zeros(error.shape)), 0.0)
+        bits = np.maximum(
+            np.log2(error / attainable, where=error > attainable, out=np.zeros(error.shape)), 0.0
+        )
     undecided = int((~compared).sum())
     if not compared.any():
         return Observation(Verdict.PASS, 0, undecided)

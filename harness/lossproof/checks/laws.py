@@ -89,7 +89,9 @@ def note(cell: Cell, name: str, statics: graph.Statics) -> str | None:
             site: graph.Call = node.attributes[0]
             other = cell.siblings.get(site.loss)
             usable = other is not None and refusal(other, library.get(site.loss), node) is None
-            found.append(f"{site.loss} is {other.name}" if usable and other else f"{site.loss} is the definition")
+            found.append(
+                f"{site.loss} is {other.name}" if usable and other else f"{site.loss} is the definition"
+            )
     return ", ".join(dict.fromkeys(found)) or None
 
 
@@ -120,7 +122,9 @@ def _is_own(node: Node, parameter: str) -> bool:
 
 def _is_constant(node: Node, value: Any) -> bool:
     node = node.args[0] if node.op == "real" else node
-    return node.op == "constant" and isinstance(value, int | float) and float(node.attributes[0]) == float(value)
+    return (
+        node.op == "constant" and isinstance(value, int | float) and float(node.attributes[0]) == float(value)
+    )
 
 
 def _text(law: str) -> str:
@@ -189,18 +193,19 @@ class _Values:
 
     def _look_for_broken(self, got: Array, reference: Reference) -> None:
         for index in np.ndindex(got.shape):
-            wrong = not math.isfinite(got[index]) or math.isinf(reference.expected[index])
-            if wrong and math.isfinite(reference.attainable[index]):
-                if math.isinf(distance(float(got[index]), reference, index)):
-                    self.broken = f"{got[index]:.6g} stands for {reference.expected[index]:.6g}"
-                    self.shown = (reference.expected, reference.attainable, got)
-                    return
+            known = math.isfinite(reference.attainable[index])
+            if known and math.isinf(distance(float(got[index]), reference, index)):
+                self.broken = f"{got[index]:.6g} stands for {reference.expected[index]:.6g}"
+                self.shown = (reference.expected, reference.attainable, got)
+                return
 
     def _radius(self, cell: Cell, reference: Reference) -> Array:
         attainable = reference.attainable
         if self._level == "pass":
             return 8 * attainable
-        wide = np.maximum(attainable * 2.0 ** degraded_bits(reference.storage), 8 * (attainable + reference.excuse))
+        wide = np.maximum(
+            attainable * 2.0 ** degraded_bits(reference.storage), 8 * (attainable + reference.excuse)
+        )
         if reference.storage.precision < cell.working.precision:
             wide = np.maximum(wide, 8 * reference.attainable_at(reference.storage))
         return np.asarray(wide)
@@ -242,7 +247,7 @@ def _spread(cell: Cell, site: graph.Call, args: list[Array], case: Case) -> Arra
     names = [*cell.spec.inputs, *site.given]
     hulls = []
     for name, array in zip(names, args, strict=True):
-        if array.dtype != object or name in case.inputs and not cell.spec.inputs[name].is_real:
+        if array.dtype != object or (name in case.inputs and not cell.spec.inputs[name].is_real):
             hulls.append(array)
             continue
         floats = np.asarray(rounded[name]).astype(np.float64)
@@ -251,9 +256,11 @@ def _spread(cell: Cell, site: graph.Call, args: list[Array], case: Case) -> Arra
     with precision(2 * cell.storage.precision + 48):
         value = evaluate_definition(cell.spec, site, hulls, ArbArithmetic())
     # both ends lie in the ball, so they are at most two radii apart
-    return np.asarray(
-        elementwise(lambda e: 2 * float(e.rad()) if e.is_finite() else (0.0 if ball.is_infinite(e) else math.inf), value)
-    ).astype(np.float64)
+    return np.asarray(elementwise(_diameter, value)).astype(np.float64)
+
+
+def _diameter(entry: arb) -> float:
+    return 2 * float(entry.rad()) if entry.is_finite() else 0.0 if ball.is_infinite(entry) else math.inf
 
 
 def _to_balls(got: Array, reference: Reference, spread: Any, radius: Array) -> Array:
@@ -266,8 +273,8 @@ def _to_balls(got: Array, reference: Reference, spread: Any, radius: Array) -> A
             out[index] = ball.NAN
         elif math.isinf(value):
             # an infinity that is an overflow stands for every number past the largest
-            exact = value == reference.expected[index] and not reference.truth[index].is_finite()
-            out[index] = arb(value) if exact else ball.NAN
+            true: arb = reference.truth[index]
+            out[index] = arb(value) if bool(true == value) else ball.NAN
         else:
             out[index] = arb(value, width)
     return out
@@ -298,9 +305,12 @@ def _bits(clause: ClauseValue) -> float:
     if clause.left is None or clause.right is None:
         return math.inf
     lost = 0.0
+    left: Array
+    right: Array
     left, right = np.broadcast_arrays(clause.left, clause.right)
     for index in np.argwhere(clause.violated):
-        a, b = left[tuple(index)], right[tuple(index)]
+        a: arb = left[tuple(index)]
+        b: arb = right[tuple(index)]
         if not (a.is_finite() and b.is_finite()):
             return math.inf
         gap, radius = float(abs(a.mid() - b.mid())), (float(a.rad()) + float(b.rad())) / 8

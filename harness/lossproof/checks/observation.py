@@ -70,7 +70,11 @@ def _reason(found: Verdict, bits: float, low: bool, reference: Reference, got: f
     if found is Verdict.PASS:
         return None
     if math.isinf(bits):
-        return "not finite where the truth is" if not math.isfinite(got) else "finite where the truth is infinite"
+        return (
+            "not finite where the truth is"
+            if not math.isfinite(got)
+            else "finite where the truth is infinite"
+        )
     lost = f"{bits:.1f} of {fmt.precision} bits lost"
     if found is Verdict.FAIL:
         return lost
@@ -95,5 +99,3 @@ def worst(observations: list[Observation]) -> Observation:
         top.attainable,
         top.got,
     )
-
-

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+
 import numpy as np
 
 from lossproof.checks import answers
@@ -51,7 +52,13 @@ class Cell:
 
     def call(self, case: Case) -> Call:
         inputs = tuple(case.inputs[name] for name in self.spec.inputs)
-        return Call(self.implementation.function, inputs, self.implementation.arguments(case.parameters), self.device, self.mode)
+        return Call(
+            self.implementation.function,
+            inputs,
+            self.implementation.arguments(case.parameters),
+            self.device,
+            self.mode,
+        )
 
 
 class Trial:
@@ -74,7 +81,7 @@ class Trial:
 
     @property
     def shape_fits(self) -> bool:
-        return self.outcome.value.shape == self.reference.truth.shape
+        return bool(self.outcome.value.shape == self.reference.truth.shape)
 
     @functools.cached_property
     def cotangent(self) -> Array:

@@ -90,9 +90,7 @@ _ELEMENTWISE: dict[str, Callable[..., Node]] = {
     "sub": lambda i, ct, n, x, y: ct if i == 0 else e("neg", ct),
     "mul": lambda i, ct, n, x, y: _times(ct, (y, x)[i]),
     "times": lambda i, ct, n, x, y: _times(ct, y) if i == 0 else e("times", x, ct),
-    "div": lambda i, ct, n, x, y: (
-        e("div", ct, y) if i == 0 else e("neg", _times(ct, e("div", n, y)))
-    ),
+    "div": lambda i, ct, n, x, y: e("div", ct, y) if i == 0 else e("neg", _times(ct, e("div", n, y))),
     "pow": _power,
     "exp": lambda i, ct, n, x: _times(ct, n),
     "log": lambda i, ct, n, x: e("div", ct, x),
@@ -162,7 +160,9 @@ def _part(op: str, ct: Node, x: Node, *attributes: object) -> Node:
 
 _STRUCTURAL: dict[str, Callable[..., Node]] = {
     "sum": lambda i, ct, n, x: _stretch(ct, n, x),
-    "max": lambda i, ct, n, x: _times(_keep(ct, n), Node.make("argmax_weight", (x,), n.attributes[:1], x.shape)),
+    "max": lambda i, ct, n, x: _times(
+        _keep(ct, n), Node.make("argmax_weight", (x,), n.attributes[:1], x.shape)
+    ),
     "min": lambda i, ct, n, x: _times(
         _keep(ct, n), Node.make("argmax_weight", (e("neg", x),), n.attributes[:1], x.shape)
     ),

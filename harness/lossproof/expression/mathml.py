@@ -47,9 +47,7 @@ def mathml_expression(text: str, *, block: bool = False) -> str:
 
 
 def _math(inside: str, display: str) -> str:
-    return element(
-        "math", inside, attributes=f'display="{display}"'
-    )
+    return element("math", inside, attributes=f'display="{display}"')
 
 
 def _cell(inside: str, side: str) -> str:

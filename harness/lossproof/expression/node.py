@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from lossproof.expression.size import Sizes
 
@@ -23,7 +23,7 @@ class Node:
     """
 
     __slots__ = ("__weakref__", "args", "attributes", "kind", "op", "shape")
-    _interned: weakref.WeakValueDictionary[Any, Node] = weakref.WeakValueDictionary()
+    _interned: ClassVar[weakref.WeakValueDictionary[Any, Node]] = weakref.WeakValueDictionary()
 
     op: str
     args: tuple[Node, ...]

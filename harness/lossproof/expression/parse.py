@@ -64,7 +64,9 @@ def parse(text: str, scope: Scope) -> Node:
 def syntax(text: str) -> ast.expr:
     """Python's syntax tree of an expression, its positions counted in `text`."""
     if len(text) > MAX_CHARACTERS:
-        raise ExpressionError(f"the expression has {len(text)} characters; {MAX_CHARACTERS} are allowed", at=(1, 1))
+        raise ExpressionError(
+            f"the expression has {len(text)} characters; {MAX_CHARACTERS} are allowed", at=(1, 1)
+        )
     # the parenthesis lets an expression run over several lines
     try:
         tree = ast.parse(f"({textwrap.dedent(text)}\n)", mode="eval").body
@@ -106,8 +108,8 @@ class _Builder:
         match tree:
             case ast.Constant(value=bool() | str() | None):
                 raise ExpressionError(f"{tree.value!r} stands where a number is expected")
-            case ast.Constant(value=int() | float()):
-                return p.constant(tree.value)
+            case ast.Constant(value=int() | float() as value):
+                return p.constant(value)
             case ast.Name():
                 return self._name(tree.id)
             case ast.UnaryOp(op=ast.USub(), operand=operand):
@@ -189,7 +191,9 @@ class _Builder:
     def _static(self, tree: ast.expr) -> bool:
         value = static(tree, self.scope.parameters)
         if not isinstance(value, bool):
-            raise ExpressionError("the condition of 'A if … else B' is a comparison of parameters that are choices")
+            raise ExpressionError(
+                "the condition of 'A if … else B' is a comparison of parameters that are choices"
+            )
         return value
 
     def _items(self, tree: ast.expr) -> tuple[Any, ...]:
@@ -198,7 +202,9 @@ class _Builder:
 
     def _item(self, tree: ast.expr) -> Any:
         if isinstance(tree, ast.Slice):
-            return slice(*(None if end is None else self._whole(end) for end in (tree.lower, tree.upper, tree.step)))
+            return slice(
+                *(None if end is None else self._whole(end) for end in (tree.lower, tree.upper, tree.step))
+            )
         if isinstance(tree, ast.Constant) and (tree.value is None or tree.value is Ellipsis):
             return tree.value
         return self._whole(tree)
@@ -218,7 +224,9 @@ class _Builder:
         node = self.build(tree)
         size = _as_size(node)
         if size is None:
-            raise ExpressionError("a size is expected here: dimensions and whole numbers, their sums and products")
+            raise ExpressionError(
+                "a size is expected here: dimensions and whole numbers, their sums and products"
+            )
         return size
 
     def _call(self, tree: ast.Call) -> Node:
@@ -236,9 +244,9 @@ class _Builder:
 
     def _grad(self, tree: ast.Call) -> Node:
         match tree:
-            case ast.Call(args=[ast.Call(func=ast.Name(id=loss)) as inner, ast.Name(id=name)], keywords=[]) if (
-                loss in self.scope.calls
-            ):
+            case ast.Call(
+                args=[ast.Call(func=ast.Name(id=loss)) as inner, ast.Name(id=name)], keywords=[]
+            ) if loss in self.scope.calls:
                 if name not in self.scope.calls[loss]:
                     raise ExpressionError(
                         f"'{loss}' has no input '{name}'{suggest(name, self.scope.calls[loss])}"
@@ -358,7 +366,9 @@ def _as_size(node: Node) -> Size | None:
         left, right = (_as_size(arg) for arg in node.args)
         if left is None or right is None:
             return None
-        return left * right if node.op == "mul" else left + (right if node.op == "add" else right * Size.of(-1))
+        return (
+            left * right if node.op == "mul" else left + (right if node.op == "add" else right * Size.of(-1))
+        )
     return None
 
 

@@ -32,7 +32,7 @@ KEPT = ("softmax", "log_softmax", "sort")
 PUBLIC = {
     **{name: (n, n) for name, n in ELEMENTWISE.items() if name not in ("neg", "add", "sub", "mul", "div", "pow",
                                                                       "step", "slope_abs")},
-    **{name: (1, 2) for name in (*REDUCTIONS, *KEPT)},
+    **dict.fromkeys((*REDUCTIONS, *KEPT), (1, 2)),
     "isfinite": (1, 1), "where": (3, 3), "dot": (2, 2), "matmul": (2, 2), "transpose": (1, 1),
     "take": (2, 2), "onehot": (2, 2), "permute": (2, 2), "relabel": (2, 2), "concat": (2, 2),
     "full": (1, 5), "arange": (1, 1), "flatten": (1, 1),
@@ -193,7 +193,9 @@ def kept(op: str, node: Node, axis: int) -> Node:
 def matmul(left: Node, right: Node) -> Node:
     """[…, n, k] by […, k, m] gives […, n, m]; leading axes are alike."""
     if len(left.shape) < 2 or len(left.shape) != len(right.shape) or left.shape[-1] != right.shape[-2]:
-        raise ExpressionError(f"matmul of {show(left.shape)} and {show(right.shape)}: the inner axes do not fit")
+        raise ExpressionError(
+            f"matmul of {show(left.shape)} and {show(right.shape)}: the inner axes do not fit"
+        )
     shape = (*_broadcast(left.shape[:-2], right.shape[:-2]), left.shape[-2], right.shape[-1])
     return Node.make("matmul", (real(left), real(right)), shape=shape)
 
@@ -243,7 +245,9 @@ def relabel(index: Node, permutation: Node) -> Node:
 def concat(left: Node, right: Node) -> Node:
     """Joined along the last axis."""
     if not left.shape or left.shape[:-1] != right.shape[:-1]:
-        raise ExpressionError(f"concat of {show(left.shape)} and {show(right.shape)}: leading axes do not fit")
+        raise ExpressionError(
+            f"concat of {show(left.shape)} and {show(right.shape)}: leading axes do not fit"
+        )
     if left.kind != right.kind:
         left, right = real(left), real(right)
     shape = (*left.shape[:-1], left.shape[-1] + right.shape[-1])
@@ -298,7 +302,9 @@ def _sliced(axis: Size, item: slice) -> Size:
     """Only slices that cut a fixed number of entries off either end have a size known in advance."""
     start, stop = item.start or 0, item.stop
     if item.step not in (None, 1) or start < 0 or (stop is not None and stop >= 0 and axis.number is None):
-        raise ExpressionError("a slice is [a:] or [:-b] or [a:-b] with whole numbers, or [a:b] on a fixed size")
+        raise ExpressionError(
+            "a slice is [a:] or [:-b] or [a:-b] with whole numbers, or [a:b] on a fixed size"
+        )
     if stop is not None and stop >= 0:
         return Size.of(max(0, min(stop, axis.number or 0) - start))
     return axis + Size.of((stop or 0) - start)

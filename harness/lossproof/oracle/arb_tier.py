@@ -8,7 +8,7 @@ a step past the largest number becomes undecided (nan).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from functools import partial
@@ -37,8 +37,14 @@ def precision(bits: int) -> Iterator[None]:
 def balls(array: Any) -> Array:
     """Exact balls of a float array of any dtype and shape."""
     array = np.asarray(array)
-    out = np.empty(array.shape, dtype=object)
-    out.flat = [arb(float(entry)) for entry in array.ravel()]
+    return objects((arb(float(entry)) for entry in array.ravel()), array.shape)
+
+
+def objects(entries: Iterable[Any], shape: tuple[int, ...]) -> Array:
+    """An array of objects of this shape; np.array would look inside them for more axes."""
+    out = np.empty(shape, dtype=object)
+    for index, entry in enumerate(entries):
+        out.flat[index] = entry
     return out
 
 
@@ -145,7 +151,9 @@ class ArbArithmetic:
 
     def operation(self, op: str) -> Callable[..., Array]:
         if op in _MAPPED:
-            return _MAPPED[op] if op in _EXACT or self.rounding is None else partial(self._rounded, _MAPPED[op])
+            return (
+                _MAPPED[op] if op in _EXACT or self.rounding is None else partial(self._rounded, _MAPPED[op])
+            )
         if op in _COMPARED:
             return _COMPARED[op]
         if op in _LOGIC:
@@ -247,8 +255,10 @@ class ArbArithmetic:
         if self.rounding is not None:
             # what underflows may come out as 0; beside the 1 of the maximum nobody sees it
             weights = _map(lambda w: w + self._tiny if w < self._least and not w.is_zero() else w, 1)(weights)
-        total = self._reduce(weights, (axis,), True, lambda a, b: self._inside(_MAPPED["add"](a, b)), ball.ZERO)
-        return top, shifted, total if weights.size else total
+        total = self._reduce(
+            weights, (axis,), True, lambda a, b: self._inside(_MAPPED["add"](a, b)), ball.ZERO
+        )
+        return top, shifted, total
 
     def logsumexp(self, x: Array, axes: tuple[int, ...], keep: bool) -> Array:
         top, _, total = self._shifted(x, axes[0])

@@ -111,15 +111,17 @@ def power(x: arb, exponent: arb) -> arb:
     """x ** exponent; whole exponents for every base, others for bases ≥ 0, 0 ** 0 = 1."""
     if exponent.is_zero():
         return ONE
-    whole = exponent.is_exact() and exponent.is_integer()
+    whole = exponent.unique_fmpz() if exponent.is_exact() else None
     if x.is_zero():
         return ZERO if exponent > 0 else INF if exponent < 0 else NAN
     if is_infinite(x):
         if exponent > 0:
-            return INF if x > 0 or (whole and int(exponent.unique_fmpz()) % 2 == 0) else NEG_INF if whole else NAN
+            if whole is None:
+                return INF if x > 0 else NAN
+            return INF if x > 0 or int(whole) % 2 == 0 else NEG_INF
         return ZERO if exponent < 0 else NAN
-    if whole:
-        return _whole_power(x, int(exponent.unique_fmpz()))
+    if whole is not None:
+        return _whole_power(x, int(whole))
     if x >= 0 and not x > 0 and exponent > 0:
         # a base whose ball touches 0: the power of its largest value bounds it
         return (x.abs_upper() ** exponent).union(ZERO)

@@ -55,9 +55,14 @@ class ClauseValue:
         return np.asarray((self.holds == False) & self.claimed, dtype=bool)  # noqa: E712  # an array of objects
 
     @property
+    def decided(self) -> Array:
+        """Elements that certainly hold or certainly do not."""
+        return np.asarray(np.frompyfunc(lambda entry: entry is not None, 1, 1)(self.holds)).astype(bool)
+
+    @property
     def told(self) -> Array:
         """Elements that are claimed and neither undefined nor beyond this precision."""
-        known = np.not_equal(self.holds, None)
+        known = self.decided
         if self.left is not None and self.right is not None:
             known = known | (_finite(self.left) & _finite(self.right))
         return np.asarray(known & self.claimed, dtype=bool)
@@ -83,15 +88,15 @@ def clauses(spec: Spec, name: str, statics: graph.Statics) -> list[Clause]:
 
 def _aligned(condition: Node, clause: Node) -> Node:
     """A condition as broadcast against a clause; over axes that the clause has not, it must hold throughout."""
-    lost = tuple(
-        i for i, axis in enumerate(condition.shape) if axis not in clause.shape and axis.number != 1
-    )
+    lost = tuple(i for i, axis in enumerate(condition.shape) if axis not in clause.shape and axis.number != 1)
     if lost:
         condition = p.reduce("all", condition, lost)
     return p.align(condition, clause.shape) if len(condition.shape) < len(clause.shape) else condition
 
 
-def evaluate_law(spec: Spec, name: str, statics: graph.Statics, point: Point, call: Caller, bits: int) -> list[ClauseValue]:
+def evaluate_law(
+    spec: Spec, name: str, statics: graph.Statics, point: Point, call: Caller, bits: int
+) -> list[ClauseValue]:
     """A law's clauses at a point, with `call` giving the values (balls) of the losses in it.
 
     Everything else is computed at `bits` bits on exact inputs.
@@ -103,7 +108,11 @@ def evaluate_law(spec: Spec, name: str, statics: graph.Statics, point: Point, ca
     with precision(bits):
         bindings = Bindings(
             exact_leaves(point.arrays),
-            {k: np.asarray(to_ball(v), dtype=object) for k, v in point.numbers.items() if isinstance(v, int | float)},
+            {
+                k: np.asarray(to_ball(v), dtype=object)
+                for k, v in point.numbers.items()
+                if isinstance(v, int | float)
+            },
             point.dimensions,
             call,
         )
@@ -120,7 +129,9 @@ def evaluate_law(spec: Spec, name: str, statics: graph.Statics, point: Point, ca
     return found
 
 
-def call_definition(node: Node, args: list[Array], own: Spec | None, rounding: ArbArithmetic | None = None) -> Array:
+def call_definition(
+    node: Node, args: list[Array], own: Spec | None, rounding: ArbArithmetic | None = None
+) -> Array:
     """The value of a `call` node by the definition of the loss, at the context's precision."""
     from lossproof.spec import library
 

@@ -18,7 +18,7 @@ from flint import arb
 from lossproof.expression.node import Node
 from lossproof.floats import Format
 from lossproof.oracle import ball
-from lossproof.oracle.arb_tier import ArbArithmetic, balls, precision, to_ball
+from lossproof.oracle.arb_tier import ArbArithmetic, balls, objects, precision, to_ball
 from lossproof.oracle.evaluate import Bindings, evaluate
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -165,7 +165,9 @@ def references(
         attainable = _attainable(radius, truth, point.storage, working)
         if flush and family.has_subnormals:
             # an overflow may hang on an input that the framework takes for 0
-            steps_known = elementwise(lambda entry: bool(entry.is_finite()) or ball.is_infinite(entry), radius)
+            steps_known = elementwise(
+                lambda entry: bool(entry.is_finite()) or ball.is_infinite(entry), radius
+            )
             attainable = np.where(steps_known.astype(bool), attainable, np.inf)
         attainable = np.where(defined, attainable, np.inf)
         found.append(Reference(truth, expected, defined, attainable, point.storage, family, index))
@@ -180,9 +182,7 @@ def truth_precisions(fmt: Format) -> tuple[int, ...]:
 
 def elementwise(function: Any, array: Array) -> Array:
     """The function of each entry, as an array of objects of the same shape."""
-    out = np.empty(array.shape, dtype=object)
-    out.flat = [function(entry) for entry in array.ravel()]
-    return out
+    return objects(map(function, array.ravel()), array.shape)
 
 
 def exact_leaves(arrays: Mapping[str, Array]) -> dict[str, Array]:
@@ -194,7 +194,9 @@ def widened(array: Array, quantity: Array, roundoff: float) -> Array:
     """Each ball wider by one roundoff of a quantity."""
 
     def widen(entry: arb, size: arb) -> arb:
-        return entry + arb(0, size.abs_upper() * roundoff) if size.is_finite() and entry.is_finite() else entry
+        return (
+            entry + arb(0, size.abs_upper() * roundoff) if size.is_finite() and entry.is_finite() else entry
+        )
 
     return np.asarray(np.frompyfunc(widen, 2, 1)(array, np.broadcast_to(quantity, array.shape)), dtype=object)
 
@@ -210,7 +212,13 @@ def is_narrow(entry: arb, fmt: Format) -> bool:
 def nearest(entry: arb, fmt: Format) -> float:
     """The truth rounded to the format, as a Python float; nan where it is undecided."""
     if not entry.is_finite():
-        return float("nan") if entry.is_nan() or not entry.is_exact() else float("inf") if entry > 0 else -float("inf")
+        return (
+            float("nan")
+            if entry.is_nan() or not entry.is_exact()
+            else float("inf")
+            if entry > 0
+            else -float("inf")
+        )
     middle = entry.mid()
     if abs(middle) > fmt.largest * (1 + fmt.unit_roundoff / 2):
         return float("inf") if middle > 0 else -float("inf")
@@ -247,5 +255,3 @@ def _attainable(steps: Array, truth: Array, storage: Format, working: Format) ->
 
     out = np.frompyfunc(attainable, 2, 1)(steps, truth)
     return np.asarray(out).astype(np.float64)
-
-

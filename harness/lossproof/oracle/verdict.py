@@ -59,11 +59,17 @@ def judge(got: Array, reference: Reference, working: Format, slack: Array | floa
         if not math.isfinite(attainable):
             continue
         error = distance(float(got[index]), reference, index)
-        lost = 0.0 if error <= attainable else math.inf if math.isinf(error) else math.log2(error / attainable)
+        lost = (
+            0.0 if error <= attainable else math.inf if math.isinf(error) else math.log2(error / attainable)
+        )
         bits[index] = lost
         if lost <= PASS_BITS:
             verdicts[index] = PASS
-        elif lost <= degraded_bits(reference.storage) or error <= slack[index] or _excused(error, reference, index):
+        elif (
+            lost <= degraded_bits(reference.storage)
+            or error <= slack[index]
+            or _excused(error, reference, index)
+        ):
             verdicts[index] = DEGRADED
         elif _low(error, reference, index, working):
             verdicts[index], low[index] = DEGRADED, True
@@ -85,7 +91,11 @@ def distance(got: float, reference: Reference, index: tuple[int, ...]) -> float:
         if got == expected:
             return 0.0
         limit = fmt.largest * (1 - 16 * fmt.unit_roundoff)
-        if truth.is_finite() and (got > 0) == (expected > 0) and min(abs(got), float(truth.abs_upper())) >= limit:
+        if (
+            truth.is_finite()
+            and (got > 0) == (expected > 0)
+            and min(abs(got), float(truth.abs_upper())) >= limit
+        ):
             return 0.0
         return math.inf
     return float(abs(truth.mid() - got))

@@ -88,7 +88,8 @@ def leaves(spec: Spec, statics: Statics) -> dict[str, Node]:
     for name, value in statics:
         if value is ARRAY:
             parameter = spec.parameters[name]
-            assert parameter.shape is not None and parameter.domain is not None
+            assert parameter.shape is not None
+            assert parameter.domain is not None
             found[name] = leaf(name, sizes(parameter.shape), kind_of(parameter.domain))
     return found
 
@@ -145,7 +146,9 @@ def _match(spec: Spec, arguments: Sequence[Node]) -> dict[str, Size]:
     return bound
 
 
-def _split(spec: Spec, parameters: Mapping[str, Any], defaults: Mapping[str, Any]) -> tuple[Statics, dict[str, Node]]:
+def _split(
+    spec: Spec, parameters: Mapping[str, Any], defaults: Mapping[str, Any]
+) -> tuple[Statics, dict[str, Node]]:
     """The statics of a call, and the nodes of the parameters that are numbers or arrays."""
     for name in parameters:
         if name not in spec.parameters:
@@ -189,7 +192,9 @@ def _as(spec: Spec) -> Any:
 
 @functools.lru_cache(maxsize=4096)
 def _definition(loss: _Key, statics: Statics) -> Node:
-    return parse(loss.spec.definition, _scope(loss.spec, statics, leaves(loss.spec, statics), dimensions(loss.spec)))
+    return parse(
+        loss.spec.definition, _scope(loss.spec, statics, leaves(loss.spec, statics), dimensions(loss.spec))
+    )
 
 
 @dataclass(frozen=True)
@@ -240,7 +245,9 @@ def condition(spec: Spec, statics: Statics, text: str) -> Node:
     """The graph of a condition over the spec's inputs. Raises ExpressionError where it is none."""
     node = parse(text, _scope(spec, statics, leaves(spec, statics), dimensions(spec)))
     if node.kind != "boolean":
-        raise ExpressionError("a condition is expected: a comparison, or several joined by 'and', 'or'", at=(1, 1))
+        raise ExpressionError(
+            "a condition is expected: a comparison, or several joined by 'and', 'or'", at=(1, 1)
+        )
     return node
 
 
@@ -282,7 +289,9 @@ def law_scope(spec: Spec, law: Law, statics: Statics) -> Scope:
         chosen, nodes = _split(called, parameters, defaults)
         site = Call(loss, wrt, chosen, tuple(nodes), own)
         bound = _match(called, arguments)
-        stand_ins = {name: leaf(name, a.shape, a.kind) for name, a in zip(called.inputs, arguments, strict=True)}
+        stand_ins = {
+            name: leaf(name, a.shape, a.kind) for name, a in zip(called.inputs, arguments, strict=True)
+        }
         stand_ins = {name: _as(called)(name, node) for name, node in stand_ins.items()}
         stand_ins |= {name: leaf(name, node.shape, node.kind) for name, node in nodes.items()}
         result = parse(called.definition, _scope(called, chosen, stand_ins, bound))

@@ -36,7 +36,7 @@ def _steps(spec: Spec, statics: graph.Statics) -> Iterator[tuple[KeyPath, Callab
     if any(i.is_real and i.differentiable for i in spec.inputs.values()):
         yield ("definition",), lambda: graph.gradient(spec, statics)
     for name in spec.let:
-        yield ("let", name), lambda name=name: graph.aside(spec, statics, name) and None  # type: ignore[misc]
+        yield ("let", name), lambda name=name: graph.aside(spec, statics, name)  # type: ignore[misc]
     for name, text in spec.excuse.items():
         yield ("excuse", name), lambda text=text: graph.aside(spec, statics, text)  # type: ignore[misc]
     for name in ("value", "gradient"):
@@ -44,8 +44,11 @@ def _steps(spec: Spec, statics: graph.Statics) -> Iterator[tuple[KeyPath, Callab
         if text is not None:
             yield ("slack", name), lambda text=text: graph.aside(spec, statics, str(text))  # type: ignore[misc]
     for name, law in spec.laws.items():
-        yield ("laws", name), lambda name=name, law=law: (  # type: ignore[misc]
-            graph.law_graph(spec, name, statics) if graph.applies(law, statics) else None
+        yield (
+            ("laws", name),
+            lambda name=name, law=law: (  # type: ignore[misc]
+                graph.law_graph(spec, name, statics) if graph.applies(law, statics) else None
+            ),
         )
 
 
