@@ -282,12 +282,18 @@ def test_at_a_kink_the_ball_holds_every_one_sided_derivative(
         ("max(w)", [3.0, 3.0, 4.0], [0, 0, 1]),
         ("min(w)", [1.0, 4.0, 4.0], [1, 0, 0]),
         ("max(w)", [float("-inf"), 1.0, float("-inf")], [0, 1, 0]),
+        ("max(exp(w))", [0.0, -1.0, float("-inf")], [1, 0, 0]),
     ],
 )
 def test_a_tie_elsewhere_leaves_the_derivative_exact(
     text: str, given: list[float], expected: list[int]
 ) -> None:
     assert [float(entry) for entry in weights(text, "w", w=given)] == expected
+
+
+def test_the_only_entry_of_an_axis_is_its_maximum_even_at_minus_infinity() -> None:
+    found = weights("max(c, -1)", "c", c=[[float("-inf")], [2.0]])
+    assert [float(entry) for entry in found.ravel()] == [1, 1]
 
 
 def test_a_masked_class_gets_no_gradient_and_the_others_theirs() -> None:

@@ -273,7 +273,7 @@ def _to_balls(got: Array, reference: Reference, spread: Any, radius: Array) -> A
             out[index] = ball.NAN
         elif math.isinf(value):
             # an infinity that is an overflow stands for every number past the largest
-            true: arb = reference.truth[index]
+            true: arb = reference.truth.item(index)
             out[index] = arb(value) if bool(true == value) else ball.NAN
         else:
             out[index] = arb(value, width)

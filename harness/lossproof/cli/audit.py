@@ -26,7 +26,7 @@ def check(
         typer.Option(
             "--spec",
             metavar="LOSS",
-            help="Bind an undecorated function to this loss; --framework says its framework.",
+            help="Bind an undecorated function to this loss, or spec.yaml; --framework says its framework.",
         ),
     ] = None,
     loss: given.Loss = None,

@@ -16,7 +16,7 @@ from lossproof.cli.exits import INTERRUPTED, exit_code
 from lossproof.errors import LossproofError
 
 if TYPE_CHECKING:
-    from lossproof.audit.plan import Options
+    from lossproof.audit.plan import Options, Plan
 
 STDOUT = Path("-")
 
@@ -77,6 +77,7 @@ def execute(options: Options, outputs: Outputs) -> int:
 
     planned = plan(options)
     outputs.prepare()
+    planned.problems += false_laws(planned)
     partial = Partial(options)
     announced: list[Problem] = []
     try:
@@ -93,6 +94,23 @@ def execute(options: Options, outputs: Outputs) -> int:
         report(partial.interrupted(), outputs, announced)
         return INTERRUPTED
     return report(found, outputs, announced)
+
+
+def false_laws(plan: Plan) -> list[Problem]:
+    """A problem for each law of a user's own spec that is false of its definition; bundled ones are proved."""
+    own = dict.fromkeys(i.loss for i in (cell.implementation for cell in plan.cells) if i.spec)
+    if not own:
+        return []
+    from lossproof.audit.prove import prove
+
+    return [
+        Problem(
+            proof.place or proof.loss,
+            f"law '{proof.law}' of {proof.loss} is false for its definition: {proof.counterexample}",
+        )
+        for proof in prove(list(own))
+        if proof.verdict == "false"
+    ]
 
 
 def report(run: Run, outputs: Outputs, announced: Sequence[Problem] = ()) -> int:

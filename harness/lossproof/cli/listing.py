@@ -54,7 +54,9 @@ def list_() -> None:
 
 
 def show(
-    loss: Annotated[str, typer.Argument(metavar="LOSS", help="A loss that lossproof list names.")],
+    loss: Annotated[
+        str, typer.Argument(metavar="LOSS", help="A loss that lossproof list names, or a YAML file.")
+    ],
 ) -> None:
     """Show a loss: inputs, formula, laws, parameters."""
     from rich.padding import Padding
@@ -64,7 +66,7 @@ def show(
     from lossproof.report.console import console
     from lossproof.spec import library
 
-    spec = library.get(loss)
+    spec = library.find(loss)
     out = console(sys.stdout)
     out.print(Text.assemble((spec.loss, "bold"), f"  {spec.title}"))
     for text in (spec.cite, spec.text):

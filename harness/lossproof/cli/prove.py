@@ -9,6 +9,7 @@ import typer
 
 from lossproof.cli import options as given
 from lossproof.cli.exits import CLEAN, NOTHING, WRONG
+from lossproof.errors import LossproofError
 
 if TYPE_CHECKING:
     from lossproof.audit.prove import Proof
@@ -29,11 +30,21 @@ def prove(
     Exit code 2: a spec cannot be used, or a law is false.
     """
     from lossproof.audit.prove import prove as prove_specs
-    from lossproof.report.text import plural
+    from lossproof.report.text import one_line, plural
+    from lossproof.spec import library
 
     shown = Shown()
-    proofs = prove_specs(specs or [], profile=profile, seed=seed, on_proof=shown)
-    shown.finish()
+    proofs: list[Proof] = []
+    broken = 0
+    for name in specs or library.names():
+        try:
+            proofs += prove_specs([name], profile=profile, seed=seed, on_proof=shown)
+        except LossproofError as error:  # the others are proved all the same
+            typer.echo(f"error: {one_line(str(error))}", err=True)
+            broken += 1
+        shown.finish()
+    if broken and not proofs:
+        raise typer.Exit(WRONG)
     counts = {
         verdict: sum(p.verdict == verdict for p in proofs) for verdict in ("proved", "undecided", "false")
     }
@@ -42,7 +53,7 @@ def prove(
     typer.echo(
         f"{plural(len(proofs), 'law')} of {plural(losses, 'loss', 'losses')}" + (f": {said}" if said else "")
     )
-    if counts["false"]:
+    if counts["false"] or broken:
         raise typer.Exit(WRONG)
     raise typer.Exit(CLEAN if counts["proved"] else NOTHING)
 

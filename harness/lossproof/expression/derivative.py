@@ -112,6 +112,7 @@ _ELEMENTWISE: dict[str, Callable[..., Node]] = {
     "minimum": lambda i, ct, n, x, y: _times(ct, e("step", y, x) if i == 0 else e("step", x, y)),
     # the cotangent times x first: x / y alone leaves the exponent range where the product does not
     "xlogy": lambda i, ct, n, x, y: _times(ct, e("log", y)) if i == 0 else e("xdivy", _times(ct, x), y),
+    "xdivy": lambda i, ct, n, x, y: e("xdivy", ct, y) if i == 0 else e("neg", e("xdivy", _times(ct, n), y)),
     "rel_entr": _rel_entr,
     "real": lambda i, ct, n, x: ct,
     "where": _where,
@@ -179,5 +180,5 @@ _STRUCTURAL: dict[str, Callable[..., Node]] = {
     "full": lambda i, ct, n, x: p.reduce("sum", ct),
     "flatten": lambda i, ct, n, x: _part("unflatten", ct, x, x.shape),
     "subscript": lambda i, ct, n, x: _part("place", ct, x, n.attributes[0], x.shape),
-    "concat": lambda i, ct, n, x, y: _part("split", ct, (x, y)[i], i, x.shape[-1]),
+    "concat": lambda i, ct, n, x, y: _part("split", ct, (x, y)[i], i, (x, y)[i].shape[-1]),
 }

@@ -335,6 +335,15 @@ def static(tree: ast.expr, parameters: Mapping[str, Any]) -> Any:
             if any(v is decisive for v in inner_values):
                 return decisive
             return (not decisive) if all(isinstance(v, bool) for v in inner_values) else None
+        case ast.Compare(left=ast.Name(id=name), ops=[op], comparators=[ast.Constant(value=None)]) if (
+            parameters.get(name) is NUMBER
+        ):
+            # its value is not known yet, but it has one
+            return (
+                isinstance(op, ast.IsNot | ast.NotEq)
+                if isinstance(op, ast.Is | ast.Eq | ast.IsNot | ast.NotEq)
+                else None
+            )
         case ast.Compare(left=left, ops=[op], comparators=[right]):
             if not (_is_static(left, parameters) and _is_static(right, parameters)):
                 return None

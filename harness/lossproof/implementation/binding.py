@@ -81,7 +81,9 @@ def fitted(
         if word not in allowed
     ]
     try:
-        spec = library.get(declaration.loss)
+        # a file is named relative to where the declaration stands, as an import is, and not to where one works
+        directory = os.path.dirname(os.path.abspath(declaration.path)) if declaration.path else os.getcwd()
+        spec = library.find(declaration.loss, directory)
     except LossproofError as error:
         return None, [*problems, str(error)]
     found = fit(function, called, spec.loss, tuple(spec.inputs), tuple(spec.parameters))
@@ -105,6 +107,7 @@ def fitted(
         path=path,
         line=line,
         target=target,
+        spec=os.path.join(directory, declaration.loss) if library.is_path(declaration.loss) else "",
     ), []
 
 

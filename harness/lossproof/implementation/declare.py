@@ -49,6 +49,8 @@ def implements(
 ) -> Callable[[F], F]:
     """Declare that a function implements `loss` in `framework` ("numpy", "torch" or "jax").
 
+    loss: the name of a bundled loss, or the path of a spec of your own, relative to this file ("my_loss.yaml").
+
     The function is called with native arrays, positionally in the spec's order of inputs (labels int64, masks
     bool), and with the spec's parameters that it takes, by keyword. It is returned unchanged, and may be
     declared several times.

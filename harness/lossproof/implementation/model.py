@@ -17,7 +17,8 @@ class Implementation:
     takes: the spec's parameters that the function takes by keyword; one that it neither takes nor fixes has
     the spec's default. devices: None for every device of the framework. precision: a name in floats.FORMATS.
     target: what `check` accepts to find it again ("file.py:function", "module:function"); empty where it
-    cannot be found again, such as a function defined inside another.
+    cannot be found again, such as a function defined inside another. spec: the path of the spec where that is
+    a file of the user's, empty for a bundled one.
     """
 
     function: Callable[..., Any]
@@ -34,6 +35,7 @@ class Implementation:
     path: str = ""
     line: int = 0
     target: str = ""
+    spec: str = ""
 
     @property
     def free(self) -> frozenset[str]:

@@ -231,9 +231,17 @@ class ArbArithmetic:
 
     def argmax_weight(self, x: Array, axes: tuple[int, ...]) -> Array:
         """The derivative of max: 1 at the only greatest entry, [0, 1] at each of several, 0 elsewhere."""
-        top = self.max(x, axes, True)
-        ties = self.sum(_real(_COMPARED["ge"](x, top)), axes, True)
-        return _map(_weight, 3)(x, top, ties)
+        moved = np.moveaxis(x, axes, range(len(axes)))
+        flat = moved.reshape(-1, *moved.shape[len(axes) :])
+        if len(flat) == 1:
+            return np.full(x.shape, ball.ONE, dtype=object)
+        # the greatest of the entries before and after each: a computed entry is not certainly equal to itself
+        greatest = partial(np.frompyfunc(ball.maximum, 2, 1).accumulate, axis=0, dtype=object)
+        low = np.full((1, *flat.shape[1:]), ball.NEG_INF, dtype=object)
+        before = np.concatenate([low, greatest(flat)[:-1]])
+        after = np.concatenate([greatest(flat[::-1])[-2::-1], low])
+        weights = _map(_weight, 3)(flat, before, after)
+        return np.moveaxis(weights.reshape(moved.shape), range(len(axes)), axes)
 
     def norm(self, x: Array, axes: tuple[int, ...], keep: bool) -> Array:
         """Euclidean length; no square inside leaves the exponent range."""
@@ -286,12 +294,10 @@ class ArbArithmetic:
         return self.sum(products, (products.ndim - 2,), False)
 
 
-def _weight(x: arb, top: arb, ties: arb) -> arb:
-    if x.is_nan() or top.is_nan():
-        return ball.NAN
-    if x < top:
-        return ball.ZERO
-    return ball.ONE if ties == 1 else ball.HALF_OPEN
+def _weight(x: arb, before: arb, after: arb) -> arb:
+    if not (before.is_nan() or after.is_nan()) and x > before and x > after:
+        return ball.ONE
+    return ball.step(x, ball.maximum(before, after))
 
 
 def _below(x: arb, top: arb) -> arb:

@@ -249,7 +249,7 @@ def _attainable(steps: Array, truth: Array, storage: Format, working: Format) ->
             return float("inf")
         size = float(true.abs_upper())
         if size > storage.largest * (1 + storage.unit_roundoff / 2):
-            return size * working.unit_roundoff
+            return storage.largest * working.unit_roundoff
         last = storage.unit_roundoff * size if storage.precision < working.precision else 0.0
         return float(step.rad()) + last + floor if step.is_finite() else float("inf")
 

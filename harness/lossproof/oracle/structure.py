@@ -73,10 +73,10 @@ def subscript(x: Array, key: tuple[Any, ...]) -> Array:
 
 def place(x: Array, key: tuple[Any, ...], shape: tuple[int, ...]) -> Array:
     """Zeros of a shape with x where a subscript took it from."""
-    # adding 0 to an entry keeps the arithmetic's own type of number
-    out = np.zeros(shape, dtype=object) if x.dtype == object else np.zeros(shape, dtype=x.dtype)
+    out = np.zeros(shape, dtype=x.dtype)
     if x.dtype == object and x.size:
-        out[...] = x.flat[0] - x.flat[0]
+        # the zero of the arithmetic's own type of number; x - x would be wide, or nan
+        out[...] = type(x.flat[0])(0)
     out[_key(key)] = x
     return out
 

@@ -66,7 +66,7 @@ def judge(got: Array, reference: Reference, working: Format, slack: Array | floa
         if lost <= PASS_BITS:
             verdicts[index] = PASS
         elif (
-            lost <= degraded_bits(reference.storage)
+            lost <= degraded_bits(min(reference.storage, working, key=lambda fmt: fmt.precision))
             or error <= slack[index]
             or _excused(error, reference, index)
         ):

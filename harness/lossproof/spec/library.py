@@ -9,6 +9,7 @@ from lossproof.errors import SpecError, UsageError, suggest
 from lossproof.spec.model import Spec
 
 _added: dict[str, Spec] = {}
+_found: dict[Path, tuple[tuple[int, int], Spec]] = {}
 
 
 @functools.cache
@@ -43,6 +44,43 @@ def _read(loss: str) -> Spec:
     spec = load(_bundled()[loss], expressions=False)
     if spec.loss != loss:
         raise SpecError(f"the file of '{loss}' names the loss '{spec.loss}'", spec.place("loss"))
+    return spec
+
+
+def is_path(word: str) -> bool:
+    """Whether a word names a YAML file rather than a loss."""
+    return word.endswith((".yaml", ".yml"))
+
+
+def find(word: str, directory: str | Path = "") -> Spec:
+    """The spec of a loss, or the one in a YAML file given by its path, relative to `directory`.
+
+    Afterwards `get` knows the file's loss. Raises UsageError where there is no such loss or file, SpecError
+    for a file that cannot be used, or whose loss has the name of another.
+    """
+    if not is_path(word):
+        return get(word)
+    path = Path(directory, word)
+    if not path.is_file():
+        near = sorted(each.name for each in path.parent.glob("*.y*ml"))
+        raise UsageError(f"no spec '{word}'{suggest(path.name, near)}")
+    key, stat = path.resolve(), path.stat()
+    if key.is_relative_to(Path.cwd()):
+        path = key.relative_to(Path.cwd())  # as a place is read best
+    stamp = (stat.st_mtime_ns, stat.st_size)
+    before = _found.get(key)
+    if before is not None and before[0] == stamp:
+        return before[1]
+    spec = load_file(path)
+    if spec.loss in _bundled():
+        raise SpecError(
+            f"'{spec.loss}' is the name of a bundled loss; give yours another", spec.place("loss")
+        )
+    for other, (_, known) in _found.items():
+        if known.loss == spec.loss and other != key:
+            _added[spec.loss] = known
+            raise SpecError(f"'{spec.loss}' is the loss of {other.name} already", spec.place("loss"))
+    _found[key] = (stamp, spec)
     return spec
 
 
