@@ -41,6 +41,8 @@ class Options:
     profile: str = "quick"
     seed: int = 0
     jobs: int | None = None
+    cells: tuple[Any, ...] = ()  # a plan's, for which the options stand in
+    problems: list[Any] = field(default_factory=list, compare=False)
 
 
 @dataclass(frozen=True)
@@ -85,9 +87,11 @@ class Engine:
         self.asked.append((tuple(specs), profile, seed))
         if self.error:
             raise self.error
-        for proof in self.proofs:
+        named = [Path(spec).stem for spec in specs]
+        proofs = [proof for proof in self.proofs if proof.loss in named]
+        for proof in proofs:
             on_proof(proof)
-        return self.proofs
+        return proofs
 
     def replay(self, findings: list[Any], finding: str | None, path: Path) -> list[Any]:
         self.asked.append((len(findings), finding, path))
@@ -292,7 +296,7 @@ def test_proved_laws_are_a_line_per_loss(engine: Engine) -> None:
     engine.proofs = [Proof("mse", "a"), Proof("mse", "b", undecided=7), Proof("nll", "a")]
     result = call("prove", "mse", "nll.yaml", "--profile", "deep", "--seed", 3)
     assert result.exit_code == 0
-    assert engine.asked == [(("mse", "nll.yaml"), "deep", 3)]
+    assert engine.asked == [(("mse",), "deep", 3), (("nll.yaml",), "deep", 3)]
     assert result.stdout.splitlines() == [
         "✓ mse  2 laws proved  200 cases, 7 undecided",
         "✓ nll  1 law proved  100 cases",

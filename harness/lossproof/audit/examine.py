@@ -13,7 +13,7 @@ from typing import Any
 from lossproof import waivers as waiving
 from lossproof.audit.findings import finding, identity
 from lossproof.audit.results import Finding, Result, Verdict
-from lossproof.checks import CASE_CHECKS, FIRST_CASE_CHECKS, Check, accuracy, laws
+from lossproof.checks import CASE_CHECKS, FIRST_CASE_CHECKS, NAMES, Check, accuracy, laws
 from lossproof.checks.observation import Observation, worst
 from lossproof.checks.trial import Cell, Trial
 from lossproof.diagnosis import ENOUGH
@@ -200,6 +200,9 @@ class Examination:
                 Observation(Verdict.SKIP, reason="a witness of the definition, shown by `lossproof prove`")
             )
             return
+        if not self.accepted:
+            row.observations.append(Observation(Verdict.SKIP, reason=self._why_not(check)))
+            return
         conventions = self._conventions_of(name)
         if not conventions:
             row.observations.append(
@@ -258,7 +261,21 @@ class Examination:
             if row.failed or row.waived:
                 self._find(findings, check, row)
             results.append(self._result(check, regime, row, findings))
+        seen = {result.check for result in results}
+        for check in NAMES:
+            if check not in seen:
+                nothing = _Seen([Observation(Verdict.SKIP, reason=self._why_not(check))])
+                results.append(self._result(check, None, nothing, findings))
         return results, list(findings.values())
+
+    def _why_not(self, check: str) -> str:
+        if not self.accepted:
+            return "the implementation raised on every case"
+        if check == "batch_independence":
+            return "the result has no rows that could be independent"
+        if any(row.failed for (name, _), row in self.rows.items() if name == "shape_and_dtype"):
+            return "the result has another shape than the spec's"
+        return "no case to which the check applies"
 
     def _gather_errors(self) -> None:
         """A value of a parameter that is never accepted is refused: a skip. Any other exception is an error."""

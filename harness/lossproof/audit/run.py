@@ -23,6 +23,9 @@ from lossproof.spec import library
 RECYCLE = 40
 """Batches after which a worker process is replaced: compiled functions pile up in a framework's caches."""
 
+FEW = 8
+"""So many cells run in this process unless `jobs` says otherwise: a worker's start costs more than they do."""
+
 
 def run(plan: Plan, listener: Listener) -> Run:
     """Examine every cell of a plan. The same plan gives the same results and findings, whatever `jobs` is."""
@@ -59,7 +62,7 @@ def run(plan: Plan, listener: Listener) -> Run:
 
 def _finished(plan: Plan, wanted: list[PlannedCell]) -> Iterator[CellFinished | Problem]:
     options = plan.options
-    jobs = options.jobs or os.cpu_count() or 1
+    jobs = options.jobs or (1 if len(wanted) <= FEW else os.cpu_count() or 1)
     batches: dict[tuple[str, str], list[PlannedCell]] = {}
     for cell in wanted:
         batches.setdefault((cell.implementation.loss, cell.dtype), []).append(cell)

@@ -77,7 +77,35 @@ class Trial:
 
     @functools.cached_property
     def reference(self) -> Reference:
-        return answers.value_reference(self.cell.spec, self.case, self.cell.working, self.cell.flush)
+        """Undecided where an input holds nan or +inf, which no domain allows."""
+        found = answers.value_reference(self.cell.spec, self.case, self.cell.working, self.cell.flush)
+        illegal = self._illegal(found.truth.shape)
+        if not illegal.any():
+            return found
+        return replace(found, attainable=np.where(illegal, np.inf, found.attainable))
+
+    def _illegal(self, shape: tuple[int, ...]) -> Array:
+        """Results that depend on an illegal entry of an input."""
+        spec, axis = self.cell.spec, self.cell.spec.independent
+        names = self._output_names()
+        bad = np.zeros(shape, dtype=bool)
+        for name, declared in spec.inputs.items():
+            if not declared.is_real:
+                continue
+            array = self.case.inputs[name].astype(np.float64)
+            wrong = np.isnan(array) | (array == np.inf)
+            if not wrong.any():
+                continue
+            if axis is None or axis not in names or axis not in declared.shape:
+                return np.ones(shape, dtype=bool)
+            place = declared.shape.index(axis)
+            rows = wrong.any(axis=tuple(i for i in range(wrong.ndim) if i != place))
+            bad |= _along(rows, names.index(axis), len(shape))
+        return bad
+
+    def _output_names(self) -> list[str | None]:
+        statics = graph.statics_of(self.cell.spec, self.case.parameters)
+        return [size.name for size in graph.definition(self.cell.spec, statics).shape]
 
     @property
     def shape_fits(self) -> bool:
@@ -151,14 +179,17 @@ class Trial:
         if not bad.any():
             return np.zeros(shape, dtype=bool)
         axis = spec.independent
-        output = graph.definition(spec, graph.statics_of(spec, self.case.parameters)).shape
-        names = [size.name for size in output]
+        names = self._output_names()
         declared = spec.inputs[name].shape
         if axis is None or axis not in names or axis not in declared:
             return np.ones(shape, dtype=bool)
         rows = bad.any(axis=tuple(i for i, n in enumerate(names) if n != axis))
-        place = declared.index(axis)
-        return np.broadcast_to(np.expand_dims(rows, tuple(i for i in range(len(shape)) if i != place)), shape)
+        return np.broadcast_to(_along(rows, declared.index(axis), len(shape)), shape)
+
+
+def _along(rows: Array, place: int, rank: int) -> Array:
+    """A mask of rows as an array of this rank, with its axis at `place`."""
+    return np.expand_dims(rows, tuple(i for i in range(rank) if i != place))
 
 
 def overflowed(reference: Reference) -> Array:

@@ -77,7 +77,7 @@ def execute(options: Options, outputs: Outputs) -> int:
 
     planned = plan(options)
     outputs.prepare()
-    planned.problems += false_laws(planned)
+    planned.problems.extend(false_laws(planned))
     partial = Partial(options)
     announced: list[Problem] = []
     try:

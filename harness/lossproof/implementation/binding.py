@@ -82,8 +82,9 @@ def fitted(
     ]
     try:
         # a file is named relative to where the declaration stands, as an import is, and not to where one works
-        directory = os.path.dirname(os.path.abspath(declaration.path)) if declaration.path else os.getcwd()
-        spec = library.find(declaration.loss, directory)
+        home = os.path.dirname(os.path.abspath(declaration.path)) if declaration.path else os.getcwd()
+        file = os.path.join(home, declaration.loss) if declaration.loss.endswith((".yaml", ".yml")) else ""
+        spec = library.find(file) if file else library.get(declaration.loss)
     except LossproofError as error:
         return None, [*problems, str(error)]
     found = fit(function, called, spec.loss, tuple(spec.inputs), tuple(spec.parameters))
@@ -107,7 +108,7 @@ def fitted(
         path=path,
         line=line,
         target=target,
-        spec=os.path.join(directory, declaration.loss) if library.is_path(declaration.loss) else "",
+        spec=file,
     ), []
 
 

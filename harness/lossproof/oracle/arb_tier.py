@@ -68,7 +68,7 @@ _UNARY = {
 }  # fmt: skip
 _BINARY = {
     "add": ball.add, "sub": ball.sub, "mul": ball.mul, "div": ball.div, "pow": ball.power, "times": ball.times,
-    "xlogy": ball.xlogy, "xdivy": ball.xdivy, "rel_entr": ball.rel_entr, "maximum": ball.maximum,
+    "xlogy": ball.xlogy, "xdivy": ball.xdivy, "maximum": ball.maximum,
     "minimum": lambda x, y: -ball.maximum(-x, -y), "step": ball.step,
 }  # fmt: skip
 _MAPPED = {name: _map(f, 1) for name, f in _UNARY.items()} | {name: _map(f, 2) for name, f in _BINARY.items()}
@@ -140,6 +140,7 @@ class ArbArithmetic:
     def __init__(self, rounding: Format | None = None) -> None:
         self.rounding = rounding
         if rounding is not None:
+            self._unit = rounding.unit_roundoff
             self._one = arb(1, rounding.unit_roundoff)
             self._tiny = arb(0, rounding.smallest_normal)
             self._least = arb(rounding.smallest_normal)
@@ -196,6 +197,24 @@ class ArbArithmetic:
 
     def onehot(self, index: Array, classes: int) -> Array:
         return _real(index[..., None] == np.arange(classes))
+
+    def rel_entr(self, x: Array, y: Array) -> Array:
+        """x log(x / y) as the textbook has it, either way: by the quotient, or by the difference of logarithms.
+
+        The attainable error is the larger of the two; a quotient past the largest number is undecided.
+        """
+        result = _map(ball.rel_entr, 2)(x, y)
+        if self.rounding is None:
+            return result
+        return self.finish(_map(self._rel_entr_one, 3)(result, x, y))
+
+    def _rel_entr_one(self, result: arb, x: arb, y: arb) -> arb:
+        if not result.is_finite() or x.is_zero():
+            return result
+        if (x / y).abs_upper() > self._largest:
+            return ball.NAN
+        size = x.log().abs_upper() + y.log().abs_upper() + 1
+        return result + arb(0, self._unit) * x.abs_upper() * size
 
     # reductions, pairwise: the radius grows with the logarithm of the length
 

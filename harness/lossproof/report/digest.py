@@ -157,11 +157,15 @@ class Cause:
 
     @property
     def also(self) -> str:
-        """Where else: `"accuracy in float32 compiled, float64 eager; law uniform in float32 eager"`."""
-        grouped = _grouped(sorted(self.others, key=_clearest), lambda finding: finding.check)
+        """Where else: `"accuracy in float64 eager; law uniform, law shift in float32 eager, float64 eager"`."""
+        by_check = _grouped(sorted(self.others, key=_clearest), lambda finding: finding.check)
+        places = {
+            check: ", ".join(sorted({setting(finding) for finding in found}))
+            for check, found in by_check.items()
+        }
         return "; ".join(
-            f"{check_text(check)} in {', '.join(dict.fromkeys(setting(finding) for finding in found))}"
-            for check, found in grouped.items()
+            f"{', '.join(map(check_text, checks))} in {where}"
+            for where, checks in _grouped(places, lambda check: places[check]).items()
         )
 
 
@@ -169,9 +173,15 @@ def causes(findings: Iterable[Finding]) -> list[Cause]:
     """Findings grouped by their cause, worst first within an implementation.
 
     Findings share a cause where loss, implementation, framework and the kind of mistake agree; an unexplained
-    one is grouped only with those of the same check.
+    one is grouped only with those of the same check. Where values come out wrong, laws are broken and results
+    not finite in consequence, so those go with the clearest such finding.
     """
     grouped = _grouped(findings, _cause)
+    for key, group in list(grouped.items()):
+        if all(_consequence(finding) for finding in group):
+            main = next((other for other in grouped if _source(grouped[other]) and _same_mistake(key, other)), None)
+            if main is not None:
+                grouped[main] += grouped.pop(key)
     found = [sorted(group, key=_clearest) for group in grouped.values()]
     return [
         Cause(group[0], tuple(group[1:]))
@@ -186,6 +196,19 @@ def _cause(finding: Finding) -> tuple[str, ...]:
     within = f"unexplained {finding.check}" if kind == "unexplained" else kind
     verdict = "degraded" if finding.verdict is Verdict.DEGRADED else "fail"
     return (finding.loss, finding.implementation, finding.framework, within, verdict, finding.waiver or "")
+
+
+def _consequence(finding: Finding) -> bool:
+    return finding.check.startswith("law:") or finding.check == "finiteness"
+
+
+def _source(group: Sequence[Finding]) -> bool:
+    return any(finding.check in ("accuracy", "gradient") for finding in group)
+
+
+def _same_mistake(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    """Whether two causes differ in the kind alone."""
+    return one[:3] == other[:3] and one[4:] == other[4:]
 
 
 def _clearest(finding: Finding) -> tuple[int, int, int, int, str, str]:

@@ -11,8 +11,9 @@ def facts(finding: Finding) -> list[tuple[str, str]]:
     dtype = finding.dtype
     found = [(one_line(name), array(value, dtype)) for name, value in finding.inputs.items()]
     found += [(one_line(name), array(value, dtype)) for name, value in finding.variables.items()]
-    if finding.parameters:
-        said = (f"{one_line(name)} = {parameter(value, dtype)}" for name, value in finding.parameters.items())
+    given = {name: value for name, value in finding.parameters.items() if value is not None}
+    if given:
+        said = (f"{one_line(name)} = {parameter(value, dtype)}" for name, value in given.items())
         found.append(("parameters", ", ".join(said)))
     if finding.cotangent is not None:
         found.append(("cotangent", array(finding.cotangent, dtype)))
@@ -24,7 +25,7 @@ def facts(finding: Finding) -> list[tuple[str, str]]:
     if finding.attainable is not None:
         found.append(("attainable error", rough(finding.attainable)))
     found.append(("reason", one_line(finding.reason)))
-    if finding.diagnosis.kind != "unexplained" or finding.diagnosis.text:
+    if finding.diagnosis.kind != "unexplained":
         found.append(("diagnosis", one_line(f"{finding.diagnosis.kind}: {finding.diagnosis.text}")))
     if finding.waiver:
         found.append(("waived", one_line(finding.waiver)))

@@ -51,6 +51,7 @@ def _implementations(run: Run, console: Console) -> None:
         return
     wide = console.width >= NARROW
     table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     table.add_column(no_wrap=True)
     if wide:
@@ -58,7 +59,7 @@ def _implementations(run: Run, console: Console) -> None:
     for _ in range(5 if wide else 4):
         table.add_column(justify="right", no_wrap=True)
     heads = [
-        *([""] * (3 if wide else 2)),
+        *([""] * (4 if wide else 3)),
         "value",
         "gradient",
         "laws",
@@ -68,7 +69,7 @@ def _implementations(run: Run, console: Console) -> None:
     table.add_row(*(Text(head, "dim") for head in heads))
     for position, line in enumerate(lines):
         if position == 0 or lines[position - 1].loss != line.loss:
-            table.add_row(Text(one_line(line.loss), "bold"))
+            table.add_row("", Text(one_line(line.loss), "bold"))
         table.add_row(*_cells(line, wide))
     console.print(table)
     console.print(Text("value, gradient, laws: the most bits lost; up to 3 pass", "dim"))
@@ -76,11 +77,12 @@ def _implementations(run: Run, console: Console) -> None:
 
 def _cells(line: Line, wide: bool) -> Iterable[Text]:
     style = STYLES[line.whole.verdict]
-    verdict = f"{line.whole.symbol} {line.whole.verdict:<8} " if wide else f"{line.whole.symbol} "
-    yield Text.assemble("  ", (verdict, style), one_line(line.implementation))
+    yield Text(f"{line.whole.symbol} {line.whole.verdict}" if wide else line.whole.symbol, style)
+    yield Text(one_line(line.implementation))
     yield Text(line.where)
     if wide:
-        yield Text(f"{' '.join(line.dtypes)} · {' '.join(line.modes)}")
+        dtypes = (dtype.replace("bfloat", "bf").replace("float", "f") for dtype in line.dtypes)
+        yield Text(f"{' '.join(dtypes)} · {' '.join(line.modes)}")
     for part in (line.value, line.gradient, line.laws):
         yield _lost(part)
     if wide:

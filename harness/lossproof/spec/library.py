@@ -47,23 +47,18 @@ def _read(loss: str) -> Spec:
     return spec
 
 
-def is_path(word: str) -> bool:
-    """Whether a word names a YAML file rather than a loss."""
-    return word.endswith((".yaml", ".yml"))
-
-
-def find(word: str, directory: str | Path = "") -> Spec:
-    """The spec of a loss, or the one in a YAML file given by its path, relative to `directory`.
+def find(word: str) -> Spec:
+    """The spec of a loss, or the one in a YAML file, given by its path.
 
     Afterwards `get` knows the file's loss. Raises UsageError where there is no such loss or file, SpecError
     for a file that cannot be used, or whose loss has the name of another.
     """
-    if not is_path(word):
+    if not word.endswith((".yaml", ".yml")):
         return get(word)
-    path = Path(directory, word)
+    path = Path(word)
     if not path.is_file():
         near = sorted(each.name for each in path.parent.glob("*.y*ml"))
-        raise UsageError(f"no spec '{word}'{suggest(path.name, near)}")
+        raise UsageError(f"no file '{path.name}' in {path.parent}{suggest(path.name, near)}")
     key, stat = path.resolve(), path.stat()
     if key.is_relative_to(Path.cwd()):
         path = key.relative_to(Path.cwd())  # as a place is read best

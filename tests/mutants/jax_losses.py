@@ -1,0 +1,80 @@
+"""Broken losses in JAX, one mistake each: those that only a forward mode or a custom derivative can have.
+
+CAUGHT_BY names for each the checks that must fail on it.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import jax
+import jax.numpy as jnp
+
+from lossproof import implements
+
+CAUGHT_BY = {
+    "one_where": ("gradient",),
+    "vjp_without_cotangent": ("gradient",),
+    "stopped_normaliser": ("gradient",),
+    "jvp_of_half": ("gradient",),
+    "norm_squared": ("gradient", "finiteness"),
+    "result_in_float32": ("shape_and_dtype",),
+}
+
+in_jax = functools.partial(implements, framework="jax", dtypes=["float32"])
+
+
+@in_jax("soft_cross_entropy")
+def one_where(logits: jax.Array, targets: jax.Array) -> jax.Array:
+    """Reverse mode is right under a mask and forward mode is nan. Public: google-deepmind/optax#1762."""
+    return -jnp.where(targets == 0, 0, targets * jax.nn.log_softmax(logits)).sum(-1)
+
+
+def _rows(logits: jax.Array, labels: jax.Array) -> jax.Array:
+    log_p = jax.nn.log_softmax(logits)
+    return -jnp.take_along_axis(log_p, labels[:, None], axis=-1)[:, 0]
+
+
+_forgetful = jax.custom_vjp(_rows)
+_forgetful.defvjp(
+    lambda logits, labels: (_rows(logits, labels), (logits, labels)),
+    lambda kept, _: (jax.nn.softmax(kept[0]) - jax.nn.one_hot(kept[1], kept[0].shape[-1]), None),
+)
+
+
+@in_jax("cross_entropy")
+def vjp_without_cotangent(logits: jax.Array, labels: jax.Array) -> jax.Array:
+    """Public: NVIDIA/TransformerEngine#2139."""
+    return _forgetful(logits, labels)
+
+
+@in_jax("log_softmax")
+def stopped_normaliser(logits: jax.Array) -> jax.Array:
+    return logits - jax.lax.stop_gradient(jax.nn.logsumexp(logits, axis=-1, keepdims=True))
+
+
+@jax.custom_jvp
+def _square(x: jax.Array) -> jax.Array:
+    return x * x
+
+
+@_square.defjvp
+def _(primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[jax.Array, jax.Array]:
+    return _square(*primals), primals[0] * tangents[0]
+
+
+@in_jax("mse")
+def jvp_of_half(prediction: jax.Array, target: jax.Array) -> jax.Array:
+    """x for the derivative of x²."""
+    return _square(prediction - target).mean(-1)
+
+
+@in_jax("mse")
+def norm_squared(prediction: jax.Array, target: jax.Array) -> jax.Array:
+    """The norm has no derivative at 0: nan where prediction and target are equal."""
+    return jnp.linalg.norm(prediction - target, axis=-1) ** 2 / prediction.shape[-1]
+
+
+@in_jax("mse", dtypes=["float16"])
+def result_in_float32(prediction: jax.Array, target: jax.Array) -> jax.Array:
+    return jnp.square(prediction.astype(jnp.float32) - target).mean(-1)
