@@ -14,7 +14,8 @@ from lossproof.errors import ExpressionError
 from lossproof.expression import primitives as p
 from lossproof.expression.derivative import vjp
 from lossproof.expression.node import Node
-from lossproof.expression.parse import NUMBER, Scope, parse
+from lossproof.expression.parse import parse
+from lossproof.expression.scope import NUMBER, Scope
 from lossproof.expression.size import Size
 from lossproof.oracle.arb_tier import ArbArithmetic, balls, precision
 from lossproof.oracle.evaluate import Bindings, evaluate

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from lossproof.expression import primitives as p
 from lossproof.expression.derivative import vjp
 from lossproof.expression.node import Kind, Node
-from lossproof.expression.parse import Scope, parse
+from lossproof.expression.parse import parse
+from lossproof.expression.scope import Scope
 from lossproof.expression.size import Size
 from lossproof.floats import FORMATS, Format, numpy_dtype, working_format
 from lossproof.oracle.arb_tier import ArbArithmetic, balls, precision

@@ -25,6 +25,7 @@ CAUGHT_BY = {
     "label_forgotten": ("gradient", "law:gradient_sums_to_zero"),
     "logsumexp_detached": ("gradient",),
     "label_detached": ("gradient",),
+    "shifted_by_the_label": ("gradient",),
     "backward_of_ignored_rows": ("gradient", "law:ignored_rows_have_no_gradient"),
     "backward_without_weights": ("gradient",),
     "backward_of_the_sum": ("gradient",),
@@ -141,6 +142,12 @@ def logsumexp_detached(logits: Tensor, labels: Tensor) -> Tensor:
 def label_detached(logits: Tensor, labels: Tensor) -> Tensor:
     d = logits - logits.detach().amax(-1, keepdim=True)
     return d.logsumexp(-1) - d.detach().gather(-1, labels[:, None])[:, 0]
+
+
+@pytorch("cross_entropy")
+def shifted_by_the_label(logits: Tensor, labels: Tensor) -> Tensor:
+    """log Σ exp(z − z_y): a right value; the backward of logsumexp rounds at the size of the gap."""
+    return (logits - logits.gather(-1, labels[:, None])).logsumexp(-1)
 
 
 class _Ignoring(torch.autograd.Function):

@@ -66,9 +66,9 @@ def entropy_in_bits(p: Array) -> Array:
     return -(p * np.log2(np.where(p > 0, p, 1))).sum(axis=-1)
 
 
-@numpy("entropy")
+@numpy("entropy", dtypes=["float64"])
 def epsilon_in_entropy(p: Array) -> Array:
-    return -(p * np.log(p + np.float32(1e-8))).sum(axis=-1)
+    return -(p * np.log(p + 1e-8)).sum(axis=-1)
 
 
 @numpy("entropy")

@@ -13,7 +13,8 @@ import jax.numpy as jnp
 from lossproof import implements
 
 CAUGHT_BY = {
-    "one_where": ("gradient",),
+    "zero_tangent_times_infinity": ("gradient",),
+    "one_where": ("gradient", "finiteness"),
     "vjp_without_cotangent": ("gradient",),
     "stopped_normaliser": ("gradient",),
     "jvp_of_half": ("gradient",),
@@ -24,10 +25,31 @@ CAUGHT_BY = {
 in_jax = functools.partial(implements, framework="jax", dtypes=["float32"])
 
 
+@jax.custom_jvp
+def _weighted(logits: jax.Array, weights: jax.Array) -> jax.Array:
+    return jnp.where(weights != 0, weights * jax.nn.log_softmax(logits), 0)
+
+
+@_weighted.defjvp
+def _(
+    primals: tuple[jax.Array, jax.Array], tangents: tuple[jax.Array, jax.Array]
+) -> tuple[jax.Array, jax.Array]:
+    (logits, weights), (dz, dw) = primals, tangents
+    mean = (dz * jax.nn.softmax(logits)).sum(-1, keepdims=True)
+    return _weighted(logits, weights), weights * (dz - mean) + dw * jax.nn.log_softmax(logits)
+
+
 @in_jax("soft_cross_entropy")
-def one_where(logits: jax.Array, targets: jax.Array) -> jax.Array:
-    """Reverse mode is right under a mask and forward mode is nan. Public: google-deepmind/optax#1762."""
-    return -jnp.where(targets == 0, 0, targets * jax.nn.log_softmax(logits)).sum(-1)
+def zero_tangent_times_infinity(logits: jax.Array, targets: jax.Array) -> jax.Array:
+    """Reverse mode is right under a mask, forward mode is nan. Public: google-deepmind/optax#1762."""
+    return -_weighted(logits, targets).sum(-1)
+
+
+@in_jax("kl_divergence_from_logits")
+def one_where(a: jax.Array, b: jax.Array) -> jax.Array:
+    """`where` hides the nan of the branch not taken, and its derivative meets it."""
+    p = jax.nn.softmax(a)
+    return jnp.where(a > -jnp.inf, p * (jax.nn.log_softmax(a) - jax.nn.log_softmax(b)), 0).sum(-1)
 
 
 def _rows(logits: jax.Array, labels: jax.Array) -> jax.Array:

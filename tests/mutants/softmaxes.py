@@ -25,7 +25,7 @@ CAUGHT_BY = {
     "temperature_of_attention": ("accuracy",),
     "logits_clipped": ("accuracy", "law:shift_invariance"),
     "epsilon_in_normaliser": ("accuracy", "law:sums_to_one"),
-    "mask_of_a_finite_number": ("accuracy", "law:masked_class_gets_zero"),
+    "mask_of_a_finite_number": ("accuracy", "law:shift_invariance"),
     "float16_inside": ("accuracy",),
     "normaliser_detached": ("gradient", "law:gradient_of_total_vanishes"),
     "diagonal_of_the_jacobian": ("gradient",),

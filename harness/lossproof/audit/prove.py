@@ -11,12 +11,11 @@ import numpy as np
 
 from lossproof.checks.answers import point_of
 from lossproof.errors import UsageError
-from lossproof.expression.node import Node
 from lossproof.inputs import PROFILES, Case, Profile, draw, expand, minimise, regimes_of
-from lossproof.oracle.arb_tier import ArbArithmetic
-from lossproof.oracle.law import Array, ClauseValue, evaluate_definition, evaluate_law
+from lossproof.oracle.law import Array, ClauseValue, by_definition, evaluate_law
 from lossproof.oracle.reference import truth_precisions
 from lossproof.spec import graph, library
+from lossproof.spec.law_graph import applies
 from lossproof.spec.load import check_expressions
 from lossproof.spec.model import Law, Spec
 
@@ -108,17 +107,13 @@ def _cases(spec: Spec, law: Law, profile: Profile, seed: int) -> Iterator[Case]:
 
 def _evaluate(spec: Spec, name: str, case: Case) -> list[ClauseValue] | None:
     statics = graph.statics_of(spec, case.parameters)
-    if not graph.applies(spec.laws[name], statics):
+    if not applies(spec.laws[name], statics):
         return None
-
-    def call(node: Node, args: list[Array]) -> Array:
-        site: graph.Call = node.attributes[0]
-        return evaluate_definition(spec if site.own else library.get(site.loss), site, args, ArbArithmetic())
 
     point = point_of(spec, case)
     values: list[ClauseValue] = []
     for bits in truth_precisions(point.storage):
-        values = evaluate_law(spec, name, statics, point, call, bits)
+        values = evaluate_law(spec, name, statics, point, by_definition(spec), bits)
         if all((_told(v, case.dtype) | ~np.asarray(v.claimed)).all() for v in values):
             break
     return values

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lossproof.audit.encoding import decode, encode
-from lossproof.audit.examine import observe
+from lossproof.audit.observe import observe
 from lossproof.audit.results import Finding, Verdict
 from lossproof.audit.worker import siblings_of
 from lossproof.checks.trial import Cell

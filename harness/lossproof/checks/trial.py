@@ -99,7 +99,7 @@ class Trial:
             if axis is None or axis not in names or axis not in declared.shape:
                 return np.ones(shape, dtype=bool)
             place = declared.shape.index(axis)
-            rows = wrong.any(axis=tuple(i for i in range(wrong.ndim) if i != place))
+            rows = np.asarray(wrong.any(axis=tuple(i for i in range(wrong.ndim) if i != place)))
             bad |= _along(rows, names.index(axis), len(shape))
         return bad
 
@@ -183,7 +183,7 @@ class Trial:
         declared = spec.inputs[name].shape
         if axis is None or axis not in names or axis not in declared:
             return np.ones(shape, dtype=bool)
-        rows = bad.any(axis=tuple(i for i, n in enumerate(names) if n != axis))
+        rows = np.asarray(bad.any(axis=tuple(i for i, n in enumerate(names) if n != axis)))
         return np.broadcast_to(_along(rows, declared.index(axis), len(shape)), shape)
 
 

@@ -8,7 +8,7 @@ from html import escape
 from typing import Protocol
 
 from lossproof.errors import ExpressionError
-from lossproof.expression.parse import syntax
+from lossproof.expression.syntax import syntax
 from lossproof.expression.typeset import element, name, symbol, typeset, words
 
 

@@ -1,51 +1,19 @@
-"""From text to a graph: Python's expression syntax through a whitelist, never evaluated as code."""
+"""From text to a graph: Python's expression syntax through a whitelist."""
 
 from __future__ import annotations
 
 import ast
-import textwrap
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
 from lossproof.errors import ExpressionError, suggest
 from lossproof.expression import primitives as p
 from lossproof.expression.node import Node, topological
+from lossproof.expression.scope import NUMBER, Scope, static
 from lossproof.expression.size import Size, Sizes
+from lossproof.expression.syntax import described, syntax
 
-MAX_CHARACTERS = 4_000
 MAX_NODES = 20_000
-
-NUMBER = object()
-"""Stands for the value of a parameter that is a number: known only when the graph is evaluated."""
-
-ARRAY = object()
-"""Stands for an array given for a parameter; its leaf is among the inputs."""
-
-CallBuilder = Callable[[str, "list[Node]", "dict[str, Any]", "str | None"], Node]
-
-
-@dataclass
-class Scope:
-    """The names that an expression may use.
-
-    inputs: leaves by name (inputs, variables of a law, arrays of parameters). parameters: a choice's value, None,
-    or NUMBER. dimensions: sizes by name. let: local definitions, parsed on first use. calls: losses that may be
-    called, each with its inputs in order; call builds the node (loss, arguments, parameters, input of a `grad`).
-    own: the loss whose name wins over a primitive of that name.
-    """
-
-    inputs: Mapping[str, Node]
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    dimensions: Mapping[str, Size] = field(default_factory=dict)
-    let: Mapping[str, str] = field(default_factory=dict)
-    calls: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    call: CallBuilder | None = None
-    own: str | None = None
-    _let_nodes: dict[str, Node | None] = field(default_factory=dict)
-
-    def names(self) -> set[str]:
-        return {*self.inputs, *self.parameters, *self.dimensions, *self.let, "inf"}
 
 
 def parse(text: str, scope: Scope) -> Node:
@@ -59,25 +27,6 @@ def parse(text: str, scope: Scope) -> Node:
     if len(topological([node])) > MAX_NODES:
         raise ExpressionError(f"the expression has more than {MAX_NODES} operations", at=(1, 1))
     return node
-
-
-def syntax(text: str) -> ast.expr:
-    """Python's syntax tree of an expression, its positions counted in `text`."""
-    if len(text) > MAX_CHARACTERS:
-        raise ExpressionError(
-            f"the expression has {len(text)} characters; {MAX_CHARACTERS} are allowed", at=(1, 1)
-        )
-    # the parenthesis lets an expression run over several lines
-    try:
-        tree = ast.parse(f"({textwrap.dedent(text)}\n)", mode="eval").body
-    except SyntaxError as error:
-        at = (error.lineno or 1, max(1, (error.offset or 1) - (error.lineno == 1)))
-        raise ExpressionError(f"not an expression: {error.msg}", at=at) from None
-    except (RecursionError, MemoryError, ValueError):
-        raise ExpressionError("the expression is nested too deeply", at=(1, 1)) from None
-    if isinstance(tree, ast.Tuple):
-        raise ExpressionError("one expression is expected, not several with commas between", at=(1, 1))
-    return tree
 
 
 _BINARY = {ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div", ast.Pow: "pow"}
@@ -138,7 +87,7 @@ class _Builder:
                 return self._call(tree)
             case ast.Subscript():
                 return p.subscript(self.build(tree.value), self._items(tree.slice))
-        raise ExpressionError(f"{_described(tree)} is not part of the language")
+        raise ExpressionError(f"{described(tree)} is not part of the language")
 
     def _name(self, name: str) -> Node:
         scope = self.scope
@@ -180,7 +129,7 @@ class _Builder:
         result: Node | None = None
         for op, other in zip(tree.ops, tree.comparators, strict=True):
             if type(op) not in _COMPARE:
-                raise ExpressionError(f"{_described(op)} stands only in the condition of 'A if … else B'")
+                raise ExpressionError(f"{described(op)} stands only in the condition of 'A if … else B'")
             right = self.build(other)
             node = p.compare(_COMPARE[type(op)], left, right)
             result = node if result is None else p.logic("and", result, node)
@@ -231,7 +180,7 @@ class _Builder:
 
     def _call(self, tree: ast.Call) -> Node:
         if not isinstance(tree.func, ast.Name):
-            raise ExpressionError(f"{_described(tree.func)} cannot be called")
+            raise ExpressionError(f"{described(tree.func)} cannot be called")
         name, scope = tree.func.id, self.scope
         if name == "grad" and scope.call is not None:
             return self._grad(tree)
@@ -315,53 +264,6 @@ class _Builder:
         return build(first, *rest)
 
 
-def static(tree: ast.expr, parameters: Mapping[str, Any]) -> Any:
-    """The value of a condition on choices, known before anything is evaluated; None where it is not static."""
-    match tree:
-        case ast.Constant():
-            return tree.value
-        case ast.Name(id=name) if name in parameters and parameters[name] is not NUMBER:
-            value = parameters[name]
-            # an array of a parameter stands for "not None"
-            return value if value is None or isinstance(value, str | int | float) else NUMBER
-        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)):
-            return -value
-        case ast.UnaryOp(op=ast.Not(), operand=operand):
-            inner = static(operand, parameters)
-            return not inner if isinstance(inner, bool) else None
-        case ast.BoolOp(op=op, values=values):
-            inner_values = [static(v, parameters) for v in values]
-            decisive = isinstance(op, ast.Or)  # one value that decides, whatever the others are
-            if any(v is decisive for v in inner_values):
-                return decisive
-            return (not decisive) if all(isinstance(v, bool) for v in inner_values) else None
-        case ast.Compare(left=ast.Name(id=name), ops=[op], comparators=[ast.Constant(value=None)]) if (
-            parameters.get(name) is NUMBER
-        ):
-            # its value is not known yet, but it has one
-            return (
-                isinstance(op, ast.IsNot | ast.NotEq)
-                if isinstance(op, ast.Is | ast.Eq | ast.IsNot | ast.NotEq)
-                else None
-            )
-        case ast.Compare(left=left, ops=[op], comparators=[right]):
-            if not (_is_static(left, parameters) and _is_static(right, parameters)):
-                return None
-            a, b = static(left, parameters), static(right, parameters)
-            match op:
-                case ast.Is() | ast.Eq():
-                    return a is b if b is None or a is None else a == b
-                case ast.IsNot() | ast.NotEq():
-                    return a is not b if b is None or a is None else a != b
-    return None
-
-
-def _is_static(tree: ast.expr, parameters: Mapping[str, Any]) -> bool:
-    if isinstance(tree, ast.Name):
-        return tree.id in parameters and parameters[tree.id] is not NUMBER
-    return isinstance(tree, ast.Constant | ast.UnaryOp)
-
-
 def _as_size(node: Node) -> Size | None:
     if node.op == "constant" and isinstance(node.attributes[0], int):
         return Size.of(node.attributes[0])
@@ -379,10 +281,3 @@ def _as_size(node: Node) -> Size | None:
             left * right if node.op == "mul" else left + (right if node.op == "add" else right * Size.of(-1))
         )
     return None
-
-
-def _described(tree: ast.AST) -> str:
-    try:
-        return f"'{ast.unparse(tree)}'"
-    except Exception:
-        return f"'{type(tree).__name__}'"

@@ -1,6 +1,6 @@
 """From a syntax tree to Presentation MathML (MathML Core), piece by piece.
 
-The trees are those of `parse.syntax`. Subscripts that only insert axes are left out: a formula on paper
+The trees are those of `syntax.syntax`. Subscripts that only insert axes are left out: a formula on paper
 broadcasts without saying so. A construct without a notation of its own is shown as text in the language.
 """
 

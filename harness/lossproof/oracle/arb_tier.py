@@ -8,7 +8,7 @@ a step past the largest number becomes undecided (nan).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from functools import partial
@@ -18,9 +18,8 @@ import numpy as np
 from flint import arb, ctx, fmpq
 
 from lossproof.floats import Format
-from lossproof.oracle import ball
-
-Array = np.ndarray[Any, np.dtype[Any]]
+from lossproof.oracle import ball, kleene
+from lossproof.oracle.objects import Array, mapped, objects
 
 
 @contextmanager
@@ -40,23 +39,10 @@ def balls(array: Any) -> Array:
     return objects((arb(float(entry)) for entry in array.ravel()), array.shape)
 
 
-def objects(entries: Iterable[Any], shape: tuple[int, ...]) -> Array:
-    """An array of objects of this shape; np.array would look inside them for more axes."""
-    out = np.empty(shape, dtype=object)
-    for index, entry in enumerate(entries):
-        out.flat[index] = entry
-    return out
-
-
 def to_ball(value: int | float | Fraction) -> arb:
     if isinstance(value, Fraction):
         return arb(fmpq(value.numerator, value.denominator))
     return arb(value)
-
-
-def _map(function: Callable[..., Any], count: int) -> Callable[..., Array]:
-    ufunc = np.frompyfunc(function, count, 1)
-    return lambda *args: np.asarray(ufunc(*args), dtype=object)
 
 
 _UNARY = {
@@ -71,67 +57,10 @@ _BINARY = {
     "xlogy": ball.xlogy, "xdivy": ball.xdivy, "maximum": ball.maximum,
     "minimum": lambda x, y: -ball.maximum(-x, -y), "step": ball.step,
 }  # fmt: skip
-_MAPPED = {name: _map(f, 1) for name, f in _UNARY.items()} | {name: _map(f, 2) for name, f in _BINARY.items()}
-_EXACT = frozenset({"neg", "abs", "sign", "slope_abs", "maximum", "minimum", "step"})
-
-
-def _compare(op: str) -> Callable[[Any, Any], bool | None]:
-    """True, False, or None where the balls cannot tell; exact numbers always can."""
-
-    def decide(x: Any, y: Any) -> bool | None:
-        if isinstance(x, arb):
-            if x.is_nan() or y.is_nan():
-                return None
-            less, more = bool(x < y), bool(x > y)
-            same = bool(x == y) or (ball.is_infinite(x) and ball.is_infinite(y) and not less and not more)
-            known = {
-                "lt": (less, bool(x >= y)), "le": (bool(x <= y) or same, more), "gt": (more, bool(x <= y)),
-                "ge": (bool(x >= y) or same, less), "eq": (same, less or more), "ne": (less or more, same),
-            }[op]  # fmt: skip
-            return True if known[0] else False if known[1] else None
-        answer = {"lt": x < y, "le": x <= y, "gt": x > y, "ge": x >= y, "eq": x == y, "ne": x != y}[op]
-        return bool(answer)
-
-    return decide
-
-
-_COMPARED = {op: _map(_compare(op), 2) for op in ("lt", "le", "gt", "ge", "eq", "ne")}
-
-
-def _and(x: bool | None, y: bool | None) -> bool | None:
-    return False if x is False or y is False else None if x is None or y is None else True
-
-
-def _plain(value: Any) -> bool | None:
-    return None if value is None else bool(value)
-
-
-_LOGIC = {
-    "and": _map(lambda x, y: _and(_plain(x), _plain(y)), 2),
-    "or": _map(lambda x, y: _negate(_and(_negate(_plain(x)), _negate(_plain(y)))), 2),
-    "not": _map(lambda x: _negate(_plain(x)), 1),
+_MAPPED = {name: mapped(f, 1) for name, f in _UNARY.items()} | {
+    name: mapped(f, 2) for name, f in _BINARY.items()
 }
-
-
-def _negate(value: bool | None) -> bool | None:
-    return None if value is None else not value
-
-
-def _choose(condition: bool | None, yes: Any, no: Any) -> Any:
-    if condition is None:
-        return ball.hull(yes, no)
-    return yes if condition else no
-
-
-def _to_real(value: Any) -> arb:
-    if value is None:
-        return ball.HALF_OPEN
-    return arb(int(value))
-
-
-_where = _map(_choose, 3)
-_real = _map(_to_real, 1)
-_finite = _map(lambda x: None if x.is_nan() else bool(x.is_finite()), 1)
+_EXACT = frozenset({"neg", "abs", "sign", "slope_abs", "maximum", "minimum", "step"})
 
 
 class ArbArithmetic:
@@ -145,7 +74,7 @@ class ArbArithmetic:
             self._tiny = arb(0, rounding.smallest_normal)
             self._least = arb(rounding.smallest_normal)
             self._largest = arb(rounding.largest)
-            self._round = _map(self._round_one, 1)
+            self._round = mapped(self._round_one, 1)
 
     def constant(self, value: Any) -> Array:
         return np.asarray(to_ball(value), dtype=object)
@@ -155,10 +84,10 @@ class ArbArithmetic:
             return (
                 _MAPPED[op] if op in _EXACT or self.rounding is None else partial(self._rounded, _MAPPED[op])
             )
-        if op in _COMPARED:
-            return _COMPARED[op]
-        if op in _LOGIC:
-            return _LOGIC[op]
+        if op in kleene.COMPARED:
+            return kleene.COMPARED[op]
+        if op in kleene.LOGIC:
+            return kleene.LOGIC[op]
         method: Callable[..., Array] = getattr(self, op)
         return method
 
@@ -187,26 +116,26 @@ class ArbArithmetic:
     def where(self, condition: Array, yes: Array, no: Array) -> Array:
         if np.asarray(yes).dtype != object:
             return np.where(condition.astype(bool), yes, no)
-        return _where(condition, yes, no)
+        return kleene.where(condition, yes, no)
 
     def real(self, x: Array) -> Array:
-        return _real(x)
+        return kleene.real(x)
 
     def isfinite(self, x: Array) -> Array:
-        return _finite(x)
+        return kleene.finite(x)
 
     def onehot(self, index: Array, classes: int) -> Array:
-        return _real(index[..., None] == np.arange(classes))
+        return kleene.real(index[..., None] == np.arange(classes))
 
     def rel_entr(self, x: Array, y: Array) -> Array:
         """x log(x / y) as the textbook has it, either way: by the quotient, or by the difference of logarithms.
 
         The attainable error is the larger of the two; a quotient past the largest number is undecided.
         """
-        result = _map(ball.rel_entr, 2)(x, y)
+        result = mapped(ball.rel_entr, 2)(x, y)
         if self.rounding is None:
             return result
-        return self.finish(_map(self._rel_entr_one, 3)(result, x, y))
+        return self.finish(mapped(self._rel_entr_one, 3)(result, x, y))
 
     def _rel_entr_one(self, result: arb, x: arb, y: arb) -> arb:
         if not result.is_finite() or x.is_zero():
@@ -243,10 +172,10 @@ class ArbArithmetic:
         return self._reduce(x, axes, keep, _MAPPED["minimum"], ball.INF)
 
     def any(self, x: Array, axes: tuple[int, ...], keep: bool) -> Array:
-        return self._reduce(x, axes, keep, _LOGIC["or"], False)
+        return self._reduce(x, axes, keep, kleene.LOGIC["or"], False)
 
     def all(self, x: Array, axes: tuple[int, ...], keep: bool) -> Array:
-        return self._reduce(x, axes, keep, _LOGIC["and"], True)
+        return self._reduce(x, axes, keep, kleene.LOGIC["and"], True)
 
     def argmax_weight(self, x: Array, axes: tuple[int, ...]) -> Array:
         """The derivative of max: 1 at the only greatest entry, [0, 1] at each of several, 0 elsewhere."""
@@ -259,7 +188,7 @@ class ArbArithmetic:
         low = np.full((1, *flat.shape[1:]), ball.NEG_INF, dtype=object)
         before = np.concatenate([low, greatest(flat)[:-1]])
         after = np.concatenate([greatest(flat[::-1])[-2::-1], low])
-        weights = _map(_weight, 3)(flat, before, after)
+        weights = mapped(_weight, 3)(flat, before, after)
         return np.moveaxis(weights.reshape(moved.shape), range(len(axes)), axes)
 
     def norm(self, x: Array, axes: tuple[int, ...], keep: bool) -> Array:
@@ -271,17 +200,19 @@ class ArbArithmetic:
     def unit(self, x: Array, axes: tuple[int, ...]) -> Array:
         """x / ‖x‖, the derivative of the norm; [−1, 1] at the zero vector."""
         length = self.norm(x, axes, True)
-        return self.finish(_map(lambda a, n: ball.UNIT if n.is_zero() else ball.div(a, n), 2)(x, length))
+        return self.finish(mapped(lambda a, n: ball.UNIT if n.is_zero() else ball.div(a, n), 2)(x, length))
 
     # the softmax family: shift by the maximum, one step each
 
     def _shifted(self, x: Array, axis: int) -> tuple[Array, Array, Array]:
         top = self.max(x, (axis,), True)
-        shifted = self._inside(_map(_below, 2)(x, top))
+        shifted = self._inside(mapped(_below, 2)(x, top))
         weights = self._inside(_MAPPED["exp"](shifted))
         if self.rounding is not None:
             # what underflows may come out as 0; beside the 1 of the maximum nobody sees it
-            weights = _map(lambda w: w + self._tiny if w < self._least and not w.is_zero() else w, 1)(weights)
+            weights = mapped(lambda w: w + self._tiny if w < self._least and not w.is_zero() else w, 1)(
+                weights
+            )
         total = self._reduce(
             weights, (axis,), True, lambda a, b: self._inside(_MAPPED["add"](a, b)), ball.ZERO
         )
@@ -289,7 +220,7 @@ class ArbArithmetic:
 
     def logsumexp(self, x: Array, axes: tuple[int, ...], keep: bool) -> Array:
         top, _, total = self._shifted(x, axes[0])
-        result = self.finish(_map(_logsumexp, 2)(top, self._inside(_MAPPED["log"](total))))
+        result = self.finish(mapped(_logsumexp, 2)(top, self._inside(_MAPPED["log"](total))))
         return result if keep else np.squeeze(result, axes[0])
 
     def log_softmax(self, x: Array, axis: int) -> Array:

@@ -17,7 +17,8 @@ from lossproof.expression.node import Node
 from lossproof.oracle.arb_tier import ArbArithmetic, precision, to_ball
 from lossproof.oracle.evaluate import Bindings, evaluate
 from lossproof.oracle.reference import Point, exact_leaves
-from lossproof.spec import graph
+from lossproof.spec import graph, library
+from lossproof.spec.law_graph import Call, law_graph
 from lossproof.spec.model import Spec
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -74,7 +75,7 @@ def _finite(array: Array) -> Array:
 
 def clauses(spec: Spec, name: str, statics: graph.Statics) -> list[Clause]:
     """The clauses of a law, in order."""
-    law, condition = graph.law_graph(spec, name, statics)
+    law, condition = law_graph(spec, name, statics)
     found: list[Clause] = []
     stack = [law]
     while stack:
@@ -129,18 +130,17 @@ def evaluate_law(
     return found
 
 
-def call_definition(
-    node: Node, args: list[Array], own: Spec | None, rounding: ArbArithmetic | None = None
-) -> Array:
-    """The value of a `call` node by the definition of the loss, at the context's precision."""
-    from lossproof.spec import library
+def by_definition(own: Spec) -> Caller:
+    """Answers every call of a loss by its definition, at the context's precision."""
 
-    site: graph.Call = node.attributes[0]
-    spec = own if own is not None and site.own else library.get(site.loss)
-    return evaluate_definition(spec, site, args, rounding or ArbArithmetic())
+    def call(node: Node, args: list[Array]) -> Array:
+        site: Call = node.attributes[0]
+        return evaluate_definition(own if site.own else library.get(site.loss), site, args, ArbArithmetic())
+
+    return call
 
 
-def evaluate_definition(spec: Spec, site: graph.Call, args: list[Array], arithmetic: ArbArithmetic) -> Array:
+def evaluate_definition(spec: Spec, site: Call, args: list[Array], arithmetic: ArbArithmetic) -> Array:
     """The definition (or its gradient, cotangent 1) at balls: inputs first, then the parameters of `site.given`."""
     inputs = dict(zip(spec.inputs, args, strict=False))
     given = dict(zip(site.given, args[len(inputs) :], strict=True))

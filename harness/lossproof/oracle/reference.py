@@ -18,8 +18,9 @@ from flint import arb
 from lossproof.expression.node import Node
 from lossproof.floats import Format
 from lossproof.oracle import ball
-from lossproof.oracle.arb_tier import ArbArithmetic, balls, objects, precision, to_ball
+from lossproof.oracle.arb_tier import ArbArithmetic, balls, precision, to_ball
 from lossproof.oracle.evaluate import Bindings, evaluate
+from lossproof.oracle.objects import objects
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

@@ -30,7 +30,7 @@ _CHECKS = (
     "gradient",
     "finiteness",
     "law",
-    "shape",
+    "shape_and_dtype",
     "batch_independence",
     "purity",
     "determinism",
@@ -179,7 +179,9 @@ def causes(findings: Iterable[Finding]) -> list[Cause]:
     grouped = _grouped(findings, _cause)
     for key, group in list(grouped.items()):
         if all(_consequence(finding) for finding in group):
-            main = next((other for other in grouped if _source(grouped[other]) and _same_mistake(key, other)), None)
+            main = next(
+                (other for other in grouped if _source(grouped[other]) and _same_mistake(key, other)), None
+            )
             if main is not None:
                 grouped[main] += grouped.pop(key)
     found = [sorted(group, key=_clearest) for group in grouped.values()]

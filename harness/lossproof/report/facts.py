@@ -25,7 +25,7 @@ def facts(finding: Finding) -> list[tuple[str, str]]:
     if finding.attainable is not None:
         found.append(("attainable error", rough(finding.attainable)))
     found.append(("reason", one_line(finding.reason)))
-    if finding.diagnosis.kind != "unexplained":
+    if finding.diagnosis.kind != "unexplained" and finding.diagnosis.text != finding.reason:
         found.append(("diagnosis", one_line(f"{finding.diagnosis.kind}: {finding.diagnosis.text}")))
     if finding.waiver:
         found.append(("waived", one_line(finding.waiver)))

@@ -51,8 +51,8 @@ def _implementations(run: Run, console: Console) -> None:
         return
     wide = console.width >= NARROW
     table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
+    table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)
     if wide:
         table.add_column(overflow="fold")
@@ -69,7 +69,7 @@ def _implementations(run: Run, console: Console) -> None:
     table.add_row(*(Text(head, "dim") for head in heads))
     for position, line in enumerate(lines):
         if position == 0 or lines[position - 1].loss != line.loss:
-            table.add_row("", Text(one_line(line.loss), "bold"))
+            table.add_row(Text(one_line(line.loss), "bold"))
         table.add_row(*_cells(line, wide))
     console.print(table)
     console.print(Text("value, gradient, laws: the most bits lost; up to 3 pass", "dim"))
@@ -77,8 +77,8 @@ def _implementations(run: Run, console: Console) -> None:
 
 def _cells(line: Line, wide: bool) -> Iterable[Text]:
     style = STYLES[line.whole.verdict]
+    yield Text(f"  {one_line(line.implementation)}")
     yield Text(f"{line.whole.symbol} {line.whole.verdict}" if wide else line.whole.symbol, style)
-    yield Text(one_line(line.implementation))
     yield Text(line.where)
     if wide:
         dtypes = (dtype.replace("bfloat", "bf").replace("float", "f") for dtype in line.dtypes)

@@ -16,30 +16,16 @@ from lossproof.errors import ExpressionError, suggest
 from lossproof.expression import primitives as p
 from lossproof.expression.derivative import vjp
 from lossproof.expression.node import Kind, Node
-from lossproof.expression.parse import ARRAY, NUMBER, Scope, parse, static, syntax
+from lossproof.expression.parse import parse
+from lossproof.expression.scope import ARRAY, NUMBER, Scope
 from lossproof.expression.size import Size, Sizes, show
 from lossproof.spec import library
-from lossproof.spec.model import Domain, Law, Spec, Variable
+from lossproof.spec.model import Domain, Spec
 
 Statics = tuple[tuple[str, Any], ...]
 """Every parameter with what is known of it before evaluation: a choice, None, NUMBER or ARRAY."""
 
 COTANGENT = "cotangent"
-
-
-@dataclass(frozen=True)
-class Call:
-    """A call of a loss inside a law; its operands are the loss's inputs, then the parameters in `given`.
-
-    wrt: the input with respect to which `grad` differentiates the sum of the results, or None for the value.
-    own: whether it is the loss that the law belongs to.
-    """
-
-    loss: str
-    wrt: str | None
-    statics: Statics
-    given: tuple[str, ...]
-    own: bool
 
 
 def statics_of(spec: Spec, parameters: Mapping[str, Any]) -> Statics:
@@ -99,7 +85,7 @@ def dimensions(spec: Spec) -> dict[str, Size]:
     return {axis: Size.of(axis) for i in spec.inputs.values() for axis in i.shape if isinstance(axis, str)}
 
 
-def _scope(spec: Spec, statics: Statics, inputs: Mapping[str, Node], sizes_: Mapping[str, Size]) -> Scope:
+def scope(spec: Spec, statics: Statics, inputs: Mapping[str, Node], sizes_: Mapping[str, Size]) -> Scope:
     return Scope(
         inputs=inputs,
         parameters=dict(statics),
@@ -128,7 +114,7 @@ class _Signatures(Mapping[str, tuple[str, ...]]):
         return loss in library.names()
 
 
-def _match(spec: Spec, arguments: Sequence[Node]) -> dict[str, Size]:
+def match(spec: Spec, arguments: Sequence[Node]) -> dict[str, Size]:
     """The spec's dimensions for the arguments of a call; ExpressionError where they do not fit."""
     bound: dict[str, Size] = {}
     for (name, declared), argument in zip(spec.inputs.items(), arguments, strict=True):
@@ -146,7 +132,7 @@ def _match(spec: Spec, arguments: Sequence[Node]) -> dict[str, Size]:
     return bound
 
 
-def _split(
+def split(
     spec: Spec, parameters: Mapping[str, Any], defaults: Mapping[str, Any]
 ) -> tuple[Statics, dict[str, Node]]:
     """The statics of a call, and the nodes of the parameters that are numbers or arrays."""
@@ -180,25 +166,25 @@ def _inline(loss: str, arguments: list[Node], parameters: dict[str, Any], wrt: s
     if wrt is not None:
         raise ExpressionError("grad stands in laws only")
     spec = library.get(loss)
-    bound = _match(spec, arguments)
-    statics, nodes = _split(spec, parameters, {})
-    inputs = dict(zip(spec.inputs, map(_as(spec), spec.inputs, arguments), strict=True)) | nodes
-    return parse(spec.definition, _scope(spec, statics, inputs, bound))
+    bound = match(spec, arguments)
+    statics, nodes = split(spec, parameters, {})
+    inputs = dict(zip(spec.inputs, map(as_input(spec), spec.inputs, arguments), strict=True)) | nodes
+    return parse(spec.definition, scope(spec, statics, inputs, bound))
 
 
-def _as(spec: Spec) -> Any:
+def as_input(spec: Spec) -> Any:
     return lambda name, node: p.real(node) if kind_of(spec.inputs[name].domain) == "real" else node
 
 
 @functools.lru_cache(maxsize=4096)
-def _definition(loss: _Key, statics: Statics) -> Node:
+def _definition(loss: Key, statics: Statics) -> Node:
     return parse(
-        loss.spec.definition, _scope(loss.spec, statics, leaves(loss.spec, statics), dimensions(loss.spec))
+        loss.spec.definition, scope(loss.spec, statics, leaves(loss.spec, statics), dimensions(loss.spec))
     )
 
 
 @dataclass(frozen=True)
-class _Key:
+class Key:
     """A spec as a key of a cache: by identity, since specs hold dictionaries."""
 
     spec: Spec
@@ -207,16 +193,16 @@ class _Key:
         return id(self.spec)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Key) and other.spec is self.spec
+        return isinstance(other, Key) and other.spec is self.spec
 
 
 def definition(spec: Spec, statics: Statics) -> Node:
     """The graph of the loss."""
-    return _definition(_Key(spec), statics)
+    return _definition(Key(spec), statics)
 
 
 @functools.lru_cache(maxsize=4096)
-def _gradient(key: _Key, statics: Statics) -> dict[str, Node]:
+def _gradient(key: Key, statics: Statics) -> dict[str, Node]:
     spec = key.spec
     output = p.real(definition(spec, statics))
     names = [name for name, i in spec.inputs.items() if i.is_real and i.differentiable]
@@ -227,104 +213,25 @@ def _gradient(key: _Key, statics: Statics) -> dict[str, Node]:
 
 def gradient(spec: Spec, statics: Statics) -> dict[str, Node]:
     """For each differentiable input the graph of the vector–Jacobian product; its cotangent is the leaf `cotangent`."""
-    return _gradient(_Key(spec), statics)
+    return _gradient(Key(spec), statics)
 
 
 @functools.lru_cache(maxsize=4096)
-def _aside(key: _Key, statics: Statics, text: str) -> Node:
+def _aside(key: Key, statics: Statics, text: str) -> Node:
     spec = key.spec
-    return p.real(parse(text, _scope(spec, statics, leaves(spec, statics), dimensions(spec))))
+    return p.real(parse(text, scope(spec, statics, leaves(spec, statics), dimensions(spec))))
 
 
 def aside(spec: Spec, statics: Statics, text: str) -> Node:
     """The graph of another expression over the spec's inputs (excuse, slack)."""
-    return _aside(_Key(spec), statics, text)
+    return _aside(Key(spec), statics, text)
 
 
 def condition(spec: Spec, statics: Statics, text: str) -> Node:
     """The graph of a condition over the spec's inputs. Raises ExpressionError where it is none."""
-    node = parse(text, _scope(spec, statics, leaves(spec, statics), dimensions(spec)))
+    node = parse(text, scope(spec, statics, leaves(spec, statics), dimensions(spec)))
     if node.kind != "boolean":
         raise ExpressionError(
             "a condition is expected: a comparison, or several joined by 'and', 'or'", at=(1, 1)
         )
     return node
-
-
-# laws
-
-
-def variable_leaf(spec: Spec, name: str, variable: Variable) -> Node:
-    """The leaf of a variable of a law."""
-    if variable.like is not None:
-        if variable.like not in spec.inputs:
-            raise ExpressionError(f"'{name}' is like '{variable.like}'{suggest(variable.like, spec.inputs)}")
-        like = spec.inputs[variable.like]
-        return leaf(name, sizes(like.shape), kind_of(like.domain))
-    domain = variable.domain or Domain.REAL
-    return leaf(name, sizes(variable.shape or ()), kind_of(domain))
-
-
-def law_scope(spec: Spec, law: Law, statics: Statics) -> Scope:
-    """The names a law may use: the spec's own, its variables, calls of losses and `grad`."""
-    variables = {name: variable_leaf(spec, name, v) for name, v in law.forall.items()}
-    for name in variables:
-        if name in spec.inputs or name in spec.parameters:
-            raise ExpressionError(f"variable '{name}' has the name of an input or a parameter")
-    names = dimensions(spec)
-    for variable in law.forall.values():
-        names |= {axis: Size.of(axis) for axis in variable.shape or () if isinstance(axis, str)}
-    inputs = leaves(spec, statics) | variables
-    scope = _scope(spec, statics, inputs, names)
-
-    def call(loss: str, arguments: list[Node], parameters: dict[str, Any], wrt: str | None) -> Node:
-        own = loss == spec.loss
-        called = spec if own else library.get(loss)
-        _match(called, arguments)
-        defaults: dict[str, Any] = {}
-        if own:
-            for name, value in statics:
-                number = Node.make("parameter", attributes=(name,))
-                defaults[name] = number if value is NUMBER else inputs[name] if value is ARRAY else value
-        chosen, nodes = _split(called, parameters, defaults)
-        site = Call(loss, wrt, chosen, tuple(nodes), own)
-        bound = _match(called, arguments)
-        stand_ins = {
-            name: leaf(name, a.shape, a.kind) for name, a in zip(called.inputs, arguments, strict=True)
-        }
-        stand_ins = {name: _as(called)(name, node) for name, node in stand_ins.items()}
-        stand_ins |= {name: leaf(name, node.shape, node.kind) for name, node in nodes.items()}
-        result = parse(called.definition, _scope(called, chosen, stand_ins, bound))
-        if wrt is not None and not (called.inputs[wrt].is_real and called.inputs[wrt].differentiable):
-            raise ExpressionError(f"{loss} takes no gradient with respect to '{wrt}'")
-        shape = result.shape if wrt is None else arguments[list(called.inputs).index(wrt)].shape
-        arguments = [_as(called)(name, a) for name, a in zip(called.inputs, arguments, strict=True)]
-        return Node.make("call", [*arguments, *nodes.values()], (site,), shape)
-
-    scope.call, scope.own = call, spec.loss
-    return scope
-
-
-def applies(law: Law, statics: Statics) -> bool:
-    """Whether a law's static condition on choices, if it has one, holds."""
-    return law.when is None or static(syntax(law.when), dict(statics)) is not False
-
-
-@functools.lru_cache(maxsize=4096)
-def _law(key: _Key, name: str, statics: Statics) -> tuple[Node, Node | None]:
-    law = key.spec.laws[name]
-    scope = law_scope(key.spec, law, statics)
-    node = parse(law.law, scope)
-    if node.kind != "boolean":
-        raise ExpressionError("a law is an equation or an inequality", at=(1, 1))
-    condition = None
-    if law.when is not None and not isinstance(static(syntax(law.when), dict(statics)), bool):
-        condition = parse(law.when, scope)
-        if condition.kind != "boolean":
-            raise ExpressionError("'when' is a condition", at=(1, 1))
-    return node, condition
-
-
-def law_graph(spec: Spec, name: str, statics: Statics) -> tuple[Node, Node | None]:
-    """A law as a boolean graph with `call` nodes, and its condition where that depends on values."""
-    return _law(_Key(spec), name, statics)

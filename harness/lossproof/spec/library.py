@@ -66,15 +66,17 @@ def find(word: str) -> Spec:
     before = _found.get(key)
     if before is not None and before[0] == stamp:
         return before[1]
-    spec = load_file(path)
+    from lossproof.spec.load import load
+
+    spec = load(path, expressions=False)  # a wrong name is said before what follows from it in the laws
     if spec.loss in _bundled():
         raise SpecError(
             f"'{spec.loss}' is the name of a bundled loss; give yours another", spec.place("loss")
         )
     for other, (_, known) in _found.items():
         if known.loss == spec.loss and other != key:
-            _added[spec.loss] = known
-            raise SpecError(f"'{spec.loss}' is the loss of {other.name} already", spec.place("loss"))
+            raise SpecError(f"'{spec.loss}' is the loss of {other} already", spec.place("loss"))
+    spec = load_file(path)
     _found[key] = (stamp, spec)
     return spec
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from lossproof.errors import ExpressionError
 from lossproof.expression import primitives as p
 from lossproof.spec import graph
+from lossproof.spec.law_graph import applies, law_graph
 from lossproof.spec.model import Spec
 
 KeyPath = tuple[str, ...]
@@ -47,7 +48,7 @@ def _steps(spec: Spec, statics: graph.Statics) -> Iterator[tuple[KeyPath, Callab
         yield (
             ("laws", name),
             lambda name=name, law=law: (  # type: ignore[misc]
-                graph.law_graph(spec, name, statics) if graph.applies(law, statics) else None
+                law_graph(spec, name, statics) if applies(law, statics) else None
             ),
         )
 

@@ -1,0 +1,105 @@
+"""From the ledger of a cell to its rows and findings, each finding cut down to its minimal case."""
+
+from __future__ import annotations
+
+import math
+
+from lossproof.audit.findings import finding, identity
+from lossproof.audit.ledger import Ledger, Row, summary
+from lossproof.audit.observe import observe
+from lossproof.audit.results import Finding, Result
+from lossproof.checks.observation import Observation
+from lossproof.checks.trial import Trial
+from lossproof.inputs import Case, minimise
+
+BUDGET = {"eager": 200, "compiled": 40}
+"""How many calls a finding may cost to be cut down; compiled code compiles for every new shape."""
+
+
+def results_of(ledger: Ledger, findings: dict[str, Finding]) -> list[Result]:
+    """A result for each row of the ledger that saw anything."""
+    return [
+        _result(ledger, check, regime, row, findings)
+        for (check, regime), row in ledger.rows.items()
+        if row.observations
+    ]
+
+
+def _result(ledger: Ledger, check: str, regime: str | None, row: Row, findings: dict[str, Finding]) -> Result:
+    cell, seen = ledger.cell, summary(row)
+    key = identity(cell, check)
+    return Result(
+        loss=cell.spec.loss,
+        implementation=cell.implementation.name,
+        framework=cell.framework.name,
+        device=cell.device,
+        mode=cell.mode,
+        dtype=cell.dtype,
+        check=check,
+        regime=regime,
+        verdict=seen.verdict,
+        cases=seen.cases,
+        undecided=seen.undecided,
+        bits_lost=seen.bits,
+        reason=seen.reason,
+        finding=key if key in findings and (row.failed or row.waived) else None,
+    )
+
+
+def findings_of(ledger: Ledger, ordinary: Trial | None, keep: set[str]) -> dict[str, Finding]:
+    """One finding for each check of the cell that failed or was waived, by id.
+
+    ordinary: the cell at a batch of ordinary inputs, for the diagnosis. keep: parameters that stay as they are
+    while a case is cut down.
+    """
+    found: dict[str, Finding] = {}
+    smaller = _Smaller(ledger, keep)
+    for check in dict.fromkeys(name for name, _ in ledger.rows):
+        rows = [row for (name, _), row in ledger.rows.items() if name == check]
+        failed = [each for row in rows for each in row.failed]
+        waived = [each for row in rows for each in row.waived]
+        if failed:
+            case, seen = smaller(check, *failed[0], waived=False)
+            waiver = None
+        elif waived:
+            first, seen, known = waived[0]
+            case, seen = smaller(check, first, seen, waived=True)
+            waiver = known.reason + (f" ({known.link})" if known.link else "")
+        else:
+            continue
+        found[identity(ledger.cell, check)] = finding(ledger.cell, check, case, seen, waiver, ordinary)
+    return found
+
+
+class _Smaller:
+    """Cuts cases down; remembers the small ones, since several checks often fail on the same."""
+
+    def __init__(self, ledger: Ledger, keep: set[str]) -> None:
+        self.ledger, self.keep = ledger, keep
+        self.known: list[Case] = []
+
+    def __call__(
+        self, check: str, case: Case, seen: Observation, *, waived: bool
+    ) -> tuple[Case, Observation]:
+        """The smallest case found on which the check fails in the same way, and what it sees there."""
+        cell = self.ledger.cell
+
+        def fails(candidate: Case) -> bool:
+            found = observe(cell, check, candidate)
+            if found is None or found.verdict is not seen.verdict or _way(found) != _way(seen):
+                return False
+            # a smaller case must show this failure, not a waived one that takes its place
+            return waived or not self.ledger.covered(check, candidate, found)
+
+        small = next((known for known in self.known if not case.variables and fails(known)), None)
+        if small is None:
+            budget = BUDGET[cell.mode]
+            small = minimise(case, cell.spec, fails, budget, keep=self.keep & set(case.parameters))
+            if not case.variables:
+                self.known.append(small)
+        return small, observe(cell, check, small) or seen
+
+
+def _way(seen: Observation) -> tuple[str, bool]:
+    """How a check fails: in which quantity, and whether by a nan or inf."""
+    return seen.quantity, seen.bits is not None and math.isinf(seen.bits)

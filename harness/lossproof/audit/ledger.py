@@ -1,0 +1,108 @@
+"""What the checks of a cell saw, row by row, with the failures that waivers cover set aside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from lossproof import waivers as waiving
+from lossproof.audit.results import Verdict
+from lossproof.checks.observation import Observation, worst
+from lossproof.checks.trial import Cell
+from lossproof.errors import ImplementationError
+from lossproof.inputs import Case
+from lossproof.waivers import Waiver
+
+Observe = Callable[[Case], Observation | None]
+
+
+@dataclass
+class Row:
+    """The observations of one row of the results, and the cases that failed."""
+
+    observations: list[Observation] = field(default_factory=list)
+    failed: list[tuple[Case, Observation]] = field(default_factory=list)
+    waived: list[tuple[Case, Observation, Waiver]] = field(default_factory=list)
+
+    def skip(self, reason: str) -> None:
+        self.observations.append(Observation(Verdict.SKIP, reason=reason))
+
+    def error(self, case: Case, reason: str) -> None:
+        self.fail(case, Observation(Verdict.ERROR, 1, reason=reason))
+
+    def fail(self, case: Case, observation: Observation) -> None:
+        self.observations.append(observation)
+        self.failed.append((case, observation))
+
+
+class Ledger:
+    """Rows by check and regime (None for a check whose row spans the regimes)."""
+
+    def __init__(self, cell: Cell, waivers: Sequence[Waiver]) -> None:
+        self.cell, self.waivers = cell, waivers
+        self.rows: dict[tuple[str, str | None], Row] = {}
+
+    def row(self, check: str, regime: str | None = None) -> Row:
+        return self.rows.setdefault((check, regime), Row())
+
+    def note(self, row: Row, check: str, case: Case, observe: Observe) -> Observation | None:
+        """Look at a case and write down what was seen; None where the check does not apply."""
+        seen = _tried(observe, case)
+        if seen is None:
+            return None
+        if seen.verdict in (Verdict.FAIL, Verdict.ERROR):
+            return self._note_failure(row, check, case, seen, observe)
+        row.observations.append(seen)
+        return seen
+
+    def _note_failure(
+        self, row: Row, check: str, case: Case, seen: Observation, observe: Observe
+    ) -> Observation:
+        """A failure counts as far as it is left when the rows that a waiver covers are taken out of the case."""
+        covering = self.covering(check, seen.bits)
+        rest = waiving.without(case, self.cell.spec, covering) if covering else case
+        if rest is case:
+            row.fail(case, seen)
+            return seen
+        row.waived.append((case, seen, covering[0]))
+        again = None if rest is None else _tried(observe, rest)
+        if rest is not None and again is not None and again.verdict in (Verdict.FAIL, Verdict.ERROR):
+            row.fail(rest, again)
+            return again
+        waived = replace(seen, verdict=Verdict.WAIVED, reason=covering[0].reason)
+        row.observations.append(waived)
+        return waived
+
+    def covering(self, check: str, bits: float | None) -> list[Waiver]:
+        """The waivers for a check of this cell that accept so many lost bits."""
+        cell = self.cell
+        found = waiving.covering(self.waivers, cell.implementation.name, cell.spec.loss, check, cell.dtype)
+        return [waiver for waiver in found if waiver.accepts(bits)]
+
+    def covered(self, check: str, case: Case, seen: Observation) -> bool:
+        """Whether a waiver covers a row of a failing case."""
+        covering = self.covering(check, seen.bits)
+        return bool(covering) and waiving.without(case, self.cell.spec, covering) is not case
+
+
+def _tried(observe: Observe, case: Case) -> Observation | None:
+    try:
+        return observe(case)
+    except ImplementationError as error:
+        return Observation(Verdict.ERROR, 1, reason=str(error))
+
+
+def summary(row: Row) -> Observation:
+    """The row as one observation; a waived failure counts between degraded and fail."""
+    waived = [o for o in row.observations if o.verdict is Verdict.WAIVED]
+    others = [o for o in row.observations if o.verdict is not Verdict.WAIVED]
+    merged = worst(others) if others else Observation(Verdict.PASS)
+    if not waived or merged.verdict in (Verdict.FAIL, Verdict.ERROR):
+        return merged
+    total = worst([replace(o, verdict=Verdict.FAIL) for o in waived])
+    return replace(
+        total,
+        verdict=Verdict.WAIVED,
+        cases=total.cases + merged.cases,
+        undecided=total.undecided + merged.undecided,
+    )

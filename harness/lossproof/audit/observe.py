@@ -1,0 +1,28 @@
+"""One check, by name, at one case: what minimising and replaying do again and again."""
+
+from __future__ import annotations
+
+from lossproof.audit.results import Verdict
+from lossproof.checks import CASE_CHECKS, FIRST_CASE_CHECKS, laws
+from lossproof.checks.observation import Observation
+from lossproof.checks.trial import Cell, Trial
+from lossproof.errors import ImplementationError, UsageError, suggest
+from lossproof.inputs import Case
+
+_BY_NAME = {check.NAME: check for check in (*CASE_CHECKS, *FIRST_CASE_CHECKS)}
+
+
+def observe(cell: Cell, check: str, case: Case) -> Observation | None:
+    """What a check sees; None where it does not apply. An exception of the implementation is an error seen.
+
+    Raises UsageError for a name that is no check.
+    """
+    try:
+        if check.startswith(laws.PREFIX) and check.removeprefix(laws.PREFIX) in cell.spec.laws:
+            return laws.observe(cell, check.removeprefix(laws.PREFIX), case)
+        if check in _BY_NAME:
+            return _BY_NAME[check].observe(Trial(cell, case))
+    except ImplementationError as error:
+        return Observation(Verdict.ERROR, 1, reason=str(error))
+    known = [*_BY_NAME, *(laws.PREFIX + name for name in cell.spec.laws)]
+    raise UsageError(f"{cell.spec.loss} has no check '{check}'{suggest(check, known)}")

@@ -1,0 +1,99 @@
+"""README.md is true: its code runs, its output is what comes out, and the commands in it exist."""
+
+from __future__ import annotations
+
+import json
+import re
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.core import TyperGroup
+
+from lossproof.audit.plan import Options, plan
+from lossproof.audit.results import Run, Verdict
+from lossproof.audit.run import run
+from lossproof.cli import app
+from lossproof.report.facts import facts
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "harness/README.md", "specs/README.md"]
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+
+
+def commands() -> dict[str, Any]:
+    group = typer.main.get_command(app)
+    assert isinstance(group, TyperGroup)
+    return group.commands
+
+
+def check(path: Path, source: str) -> Run:
+    path.write_text(source)
+    return run(plan(Options(targets=(str(path),), jobs=1)), lambda event: None)
+
+
+def test_the_first_loss_gives_the_output_that_is_shown(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    (source,), (shown,) = blocks("python"), blocks("text")
+    found = check(tmp_path / "my_losses.py", source)
+    finding = next(f for f in found.findings if f.check == "accuracy" and f.dtype == "float32")
+    for label, value in facts(finding):
+        assert re.search(rf"{re.escape(label)} +{re.escape(value)}", shown), (label, value)
+    assert finding.snippet.strip().splitlines()[-1] in shown
+
+
+def test_the_repaired_loss_passes(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    (source,) = blocks("python")
+    repaired = re.search(r"`(-torch.log_softmax[^`]+)` passes", README)
+    assert repaired
+    head = source.partition("    p = ")[0]
+    found = check(tmp_path / "my_losses.py", f"{head}    return {repaired[1]}\n")
+    assert {row.verdict for row in found.results} == {Verdict.PASS, Verdict.SKIP}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_options_and_targets_exist(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    known = commands()
+    named = set(re.findall(r"(?:^ {4}(?:\$ )?|`)lossproof ([a-z]+)", text, re.MULTILINE))
+    assert named <= set(known), named - set(known)
+    options = {option for command in known.values() for each in command.params for option in each.opts}
+    used = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) - {"--index-url", "--strict"}
+    assert used <= options, used - options
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    wanted = set(re.findall(r"(?:^ {4}|`)make ([a-z-]+)", text, re.MULTILINE))
+    assert wanted <= targets, wanted - targets
+
+
+def test_readme_names_every_command_and_every_option_of_check() -> None:
+    known = commands()
+    assert set(re.findall(r"`lossproof ([a-z]+)", README)) >= set(known)
+    assert {
+        option for each in known["check"].params for option in each.opts if option.startswith("--")
+    } <= set(re.findall(r"--[a-z][a-z-]+", README))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_inside_the_repository_lead_somewhere(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", text):
+        if not target.startswith("http"):
+            assert ((ROOT / page).parent / target).exists(), target
+
+
+def test_the_json_that_is_described_is_the_schema() -> None:
+    schema = json.loads(resources.files("lossproof.report").joinpath("results.schema.json").read_text())
+    described = README.partition("## JSON")[2].partition("## Limits")[0]
+    keys = set(re.findall(r'"(\w+)"', described))
+    allowed = {*schema["properties"], "kind", "text"}
+    for part in ("result", "finding", "problem"):
+        allowed |= set(schema["$defs"][part]["properties"])
+        assert set(schema["$defs"][part]["required"]) <= keys
+    assert keys <= allowed
