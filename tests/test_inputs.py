@@ -458,7 +458,8 @@ def test_another_draw_of_an_input_keeps_its_regime_and_fits_the_labels():
     for case in cases("cross_entropy", "masked", variables=like, parameters={"ignore_index": None}):
         other = case.variables["other"]
         assert other.shape == case.inputs["logits"].shape
-        assert not np.array_equal(other, case.inputs["logits"])
+        # of two classes, one masked, both draws may hold the same short number
+        assert other.size <= 2 or not np.array_equal(other, case.inputs["logits"])
         assert np.isfinite(np.take_along_axis(other, case.inputs["labels"][:, None], 1)).all()
 
 

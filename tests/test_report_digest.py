@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import report_samples as samples
-from lossproof.audit.results import Diagnosis, Verdict
+from lossproof.audit.results import Diagnosis, Finding, Verdict
 from lossproof.report import digest
 
 
@@ -78,3 +79,21 @@ def test_a_headline_names_who_where_and_what() -> None:
 def test_a_failed_row_without_a_finding_is_not_lost() -> None:
     rows = digest.bare(samples.full_run(), digest.blamed("fail"))
     assert [row.reason for row in rows] == ["RuntimeError: no grad"]
+
+
+def test_laws_broken_by_a_wrong_value_go_with_it_and_stand_alone_where_values_are_right() -> None:
+    def unexplained(name: str, check: str, **changes: Any) -> Finding:
+        return samples.finding(id=name, check=check, diagnosis=Diagnosis("unexplained", ""), **changes)
+
+    value, law, infinite = (
+        unexplained(*each) for each in (("a", "accuracy"), ("b", "law:x"), ("c", "finiteness"))
+    )
+    elsewhere = unexplained("d", "law:x", implementation="other.f")
+    waived = unexplained("e", "law:y", waiver="known")
+    found = {
+        cause.shown.id: [finding.id for finding in cause.others]
+        for cause in digest.causes([law, value, infinite, elsewhere, waived])
+    }
+    assert found == {"a": ["c", "b"], "d": [], "e": []}
+    alone = digest.causes([law, value, infinite])
+    assert alone[0].also == "finiteness, law x in float32 eager"

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from lossproof import implements
 
-in_jax = functools.partial(implements, framework="jax")
+in_jax = functools.partial(implements, framework="jax", dtypes=["float32"])
 
 
 def _rows(logits: jax.Array, labels: jax.Array) -> jax.Array:
