@@ -180,10 +180,7 @@ def backward_without_cotangent(logits: Tensor, labels: Tensor) -> Tensor:
 
 @implements("cross_entropy", framework="numpy", reduction="mean")
 def mean_over_ignored_rows(logits: Array, labels: Array, *, ignore_index: int | None = None) -> Array:
-    """Ignored rows add 0 to the sum and still count in the denominator.
-
-    Caught by: accuracy, and the law that ignored rows have no influence.
-    """
+    """Ignored rows add 0 to the sum and still count in the denominator. Caught by: accuracy."""
     kept = np.ones(labels.shape, dtype=bool) if ignore_index is None else labels != ignore_index
     rows = -_at(_log_softmax(logits), np.where(kept, labels, 0))
     return np.where(kept, rows, 0).mean()

@@ -17,8 +17,8 @@ from lossproof.errors import ExpressionError, SpecError
 from lossproof.expression.node import Node, topological
 from lossproof.expression.parse import parse
 from lossproof.expression.scope import ARRAY, NUMBER, Scope
-from lossproof.expression.syntax import MAX_CHARACTERS
 from lossproof.expression.size import Size, show
+from lossproof.expression.syntax import MAX_CHARACTERS
 from lossproof.oracle.arb_tier import ArbArithmetic, balls
 from lossproof.oracle.evaluate import Bindings, evaluate
 from lossproof.spec import library

@@ -92,7 +92,7 @@ def test_each_broken_loss_fails_on_the_checks_that_fit_its_mistake(file: Path) -
     failed: dict[str, set[str]] = defaultdict(set)
     seen: dict[str, set[str]] = defaultdict(set)
     missed = tuple(expected)
-    for seed in SEEDS:
+    for seed in SEEDS if not regimes else SEEDS[:1]:
         found = check(file, *(missed if seed != SEEDS[0] else ()), seed=seed, regimes=regimes)
         for row in found.results:
             seen[function_of(row)].add(row.check)

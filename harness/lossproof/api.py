@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -68,8 +67,7 @@ def checked(function: Callable[..., Any], loss: str, *, framework: str | None = 
         devices=words("devices"), dtypes=words("dtypes"), modes=words("modes"), regimes=words("regimes"),
         profile=options.pop("profile"), seed=options.pop("seed"), jobs=1,
     )  # fmt: skip
-    if loss.endswith((".yaml", ".yml")):
-        loss = library.load_file(Path(loss)).loss
+    library.find(loss)
     implementation = _bind(function, loss, framework, bound, options)
     return run(Plan(chosen, cells_of(implementation, chosen)), lambda event: None)
 

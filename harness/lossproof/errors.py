@@ -70,9 +70,15 @@ class ImplementationError(LossproofError):
     """An implementation raised, or returned something that is not an array."""
 
 
+MOST_NAMED = 24
+"""More choices than that are not listed beside a near word."""
+
+
 def suggest(word: str, allowed: Iterable[str]) -> str:
     """`"; did you mean 'nearest'?"` followed by what is allowed, to append to an error message."""
     choices = sorted(set(allowed))
     close = difflib.get_close_matches(word, choices, n=1, cutoff=0.5)
     hint = f"; did you mean '{close[0]}'?" if close else ""
+    if hint and len(choices) > MOST_NAMED:
+        return hint
     return f"{hint} (known: {', '.join(choices)})" if choices else hint

@@ -20,7 +20,10 @@ from lossproof.waivers import Waiver
 
 
 class Examination:
-    """Runs the checks of one cell. laws_compiled: whether laws run in compiled mode too."""
+    """Runs the checks of one cell.
+
+    laws_compiled: whether laws run in compiled mode too. false_laws: laws to which nothing is held.
+    """
 
     def __init__(
         self,
@@ -30,8 +33,9 @@ class Examination:
         regimes: Sequence[str],
         waivers: Sequence[Waiver],
         laws_compiled: bool,
+        false_laws: frozenset[str] = frozenset(),
     ) -> None:
-        self.cell, self.laws_compiled = cell, laws_compiled
+        self.cell, self.laws_compiled, self.false_laws = cell, laws_compiled, false_laws
         self.cases = Cases(cell, profile, seed, regimes, self._bits)
         self.ledger = Ledger(cell, waivers)
         self.errors: list[tuple[Case, ImplementationError]] = []
@@ -78,6 +82,8 @@ class Examination:
         check = laws.PREFIX + name
         row = self.ledger.row(check)
         reason = self.cases.law_refused(name)
+        if name in self.false_laws:
+            reason = "the law is false for its definition"
         if reason is None and not self.accepted:
             reason = self._why_not(check)
         if reason is None and self.cell.mode == "compiled" and not self.laws_compiled:

@@ -64,6 +64,7 @@ def finding(
         diagnosis=diagnose(check, observation, ordinary),
         snippet=snippet(cell, check, case, observation.quantity),
         target=cell.implementation.target,
+        spec=cell.implementation.spec,
         waiver=waiver,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from lossproof.audit.findings import finding, identity
 from lossproof.audit.ledger import Ledger, Row, summary
@@ -60,6 +61,7 @@ def findings_of(ledger: Ledger, ordinary: Trial | None, keep: set[str]) -> dict[
         waived = [each for row in rows for each in row.waived]
         if failed:
             case, seen = smaller(check, *failed[0], waived=False)
+            seen = _with_worst(seen, [each for _, each in failed])
             waiver = None
         elif waived:
             first, seen, known = waived[0]
@@ -69,6 +71,15 @@ def findings_of(ledger: Ledger, ordinary: Trial | None, keep: set[str]) -> dict[
             continue
         found[identity(ledger.cell, check)] = finding(ledger.cell, check, case, seen, waiver, ordinary)
     return found
+
+
+def _with_worst(seen: Observation, failed: list[Observation]) -> Observation:
+    """The minimal case is the simplest, not the worst; its reason says how bad it gets elsewhere."""
+    worst = max((each.bits for each in failed if each.bits is not None), default=None)
+    if worst is None or seen.bits is None or worst <= seen.bits + 1:
+        return seen
+    lost = "nan or inf" if math.isinf(worst) else f"{worst:.1f} bits lost"
+    return replace(seen, reason=f"{seen.reason} (at worst, on another input: {lost})")
 
 
 class _Smaller:

@@ -62,13 +62,14 @@ def plan(options: Options) -> Plan:
     the plan, beside what can be checked.
     """
     _known("profile", [options.profile], PROFILES)
-    _known("loss", options.losses, library.names())
     _known("framework", options.frameworks, NAMES)
     _known("device", options.devices, DEVICES)
     _known("dtype", options.dtypes, DTYPES)
     _known("mode", options.modes, MODES)
     made = Plan(options)
     implementations = _implementations(options, made)
+    # a user's own spec is known once its adapter is read
+    _known("loss", options.losses, library.names())
     if options.regimes:
         _known("regime", options.regimes, _all_regimes(i.loss for i in implementations))
     for implementation in implementations:

@@ -73,7 +73,7 @@ def _find(finding: Finding) -> tuple[Implementation | None, dict[str, Implementa
         if (each.name, each.loss, each.framework) == wanted:
             return each, siblings_of(each, everything), None
     try:
-        return bind_target(finding.target, finding.loss, finding.framework), {}, None
+        return bind_target(finding.target, finding.spec or finding.loss, finding.framework), {}, None
     except Exception as error:
         return None, {}, str(problems[0].message if problems else error)
 

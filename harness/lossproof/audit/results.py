@@ -56,6 +56,8 @@ class Diagnosis:
 class Finding:
     """A failed check with its minimal case.
 
+    spec: the path of the spec, where it is a user's own.
+
     inputs, expected, attainable and got hold encoded arrays (audit/encoding.py): floats are exact
     hexadecimal strings, integers and booleans plain, nesting is the shape.
     """
@@ -83,6 +85,7 @@ class Finding:
     diagnosis: Diagnosis
     snippet: str
     target: str
+    spec: str = ""
     waiver: str | None = None
 
 

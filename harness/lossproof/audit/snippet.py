@@ -58,37 +58,38 @@ def _parameters(cell: Cell, case: Case) -> dict[str, Any]:
     return cell.implementation.arguments(case.parameters)
 
 
+_INFINITY = {"torch": "torch.inf", "jax": "jnp.inf", "numpy": "np.inf"}
+_NAN = {"torch": "torch.nan", "jax": "jnp.nan", "numpy": "np.nan"}
+
+
 def _array(cell: Cell, array: Array) -> str:
-    numbers = _numbers(array)
+    framework = cell.framework.name
+    numbers = _numbers(array, framework)
     kind = {"i": "int64", "b": "bool"}.get(array.dtype.kind, cell.dtype)
-    match cell.framework.name:
-        case "torch":
-            device = "" if cell.device == "cpu" else f', device="{cell.device}"'
-            return f"torch.tensor({numbers}, dtype=torch.{kind}{device})".replace(
-                "inf", 'float("inf")'
-            ).replace("nan", 'float("nan")')
-        case "jax":
-            kind = "bool_" if kind == "bool" else kind
-            return f"jnp.array({numbers}, dtype=jnp.{kind})".replace("inf", "jnp.inf").replace(
-                "nan", "jnp.nan"
-            )
-    kind = f"ml_dtypes.{kind}" if kind == "bfloat16" else f"np.{'bool_' if kind == 'bool' else kind}"
-    return f"np.array({numbers}, dtype={kind})".replace("inf", "np.inf").replace("nan", "np.nan")
+    if framework == "torch":
+        device = "" if cell.device == "cpu" else f', device="{cell.device}"'
+        return f"torch.tensor({numbers}, dtype=torch.{kind}{device})"
+    if framework == "jax":
+        return f"jnp.array({numbers}, dtype=jnp.{'bool_' if kind == 'bool' else kind})"
+    module = "ml_dtypes" if kind == "bfloat16" else "np"
+    return f"np.array({numbers}, dtype={module}.{'bool_' if kind == 'bool' else kind})"
 
 
-def _numbers(array: Array) -> str:
+def _numbers(array: Array, framework: str) -> str:
     """Nested lists; the shortest decimals that read back to the same float of the array's own dtype."""
     if array.ndim:
-        return "[" + ", ".join(_numbers(entry) for entry in array) + "]"
+        return "[" + ", ".join(_numbers(entry, framework) for entry in array) + "]"
     if array.dtype.kind in "iub":
         return str(array.item())
     value = float(array)
-    if not math.isfinite(value):
-        return str(value)
+    if math.isnan(value):
+        return _NAN[framework]
+    if math.isinf(value):
+        return _INFINITY[framework] if value > 0 else f"-{_INFINITY[framework]}"
     for digits in range(1, 18):
         text = f"{value:.{digits}g}"
         if array.dtype.type(float(text)) == array:
-            return text
+            return repr(float(text))
     return repr(value)
 
 

@@ -12,6 +12,7 @@ from lossproof import waivers
 from lossproof.audit.events import CellFinished
 from lossproof.audit.examine import Examination
 from lossproof.audit.plan import Options, PlannedCell
+from lossproof.audit.prove import prove_law
 from lossproof.checks import answers
 from lossproof.checks.trial import Cell
 from lossproof.frameworks import framework
@@ -22,7 +23,10 @@ from lossproof.spec import library
 
 @dataclass(frozen=True)
 class Order:
-    """One cell, in words that travel between processes. bound: the target is to be bound to the loss."""
+    """One cell, in words that travel between processes.
+
+    bound: the target is to be bound to the loss, which may then be the path of a spec.
+    """
 
     target: str
     name: str
@@ -36,9 +40,8 @@ class Order:
     @staticmethod
     def of(planned: PlannedCell, bound: bool) -> Order:
         i = planned.implementation
-        return Order(
-            i.target, i.name, i.loss, i.framework, planned.device, planned.mode, planned.dtype, bound
-        )
+        loss = (i.spec or i.loss) if bound else i.loss
+        return Order(i.target, i.name, loss, i.framework, planned.device, planned.mode, planned.dtype, bound)
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ def examine(
     )
     profile = PROFILES[settings.profile]
     results, findings = Examination(
-        cell, profile, settings.seed, settings.regimes, _waivers(), settings.laws_compiled
+        cell, profile, settings.seed, settings.regimes, _waivers(), settings.laws_compiled, _false_laws(i)
     ).run()
     return CellFinished(
         i.name, i.loss, i.framework, planned.device, planned.mode, planned.dtype, tuple(results), tuple(findings),
@@ -110,6 +113,19 @@ def examine(
 @functools.cache
 def _waivers() -> tuple[waivers.Waiver, ...]:
     return tuple(waivers.bundled())
+
+
+def _false_laws(implementation: Implementation) -> frozenset[str]:
+    """The laws of a user's own spec that no implementation can be held to; bundled specs are proven."""
+    return _false_laws_of(implementation.loss) if implementation.spec else frozenset()
+
+
+@functools.cache
+def _false_laws_of(loss: str) -> frozenset[str]:
+    spec = library.get(loss)
+    return frozenset(
+        name for name in spec.laws if prove_law(spec, name, PROFILES["quick"], 0).verdict == "false"
+    )
 
 
 @functools.cache

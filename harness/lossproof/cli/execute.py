@@ -72,9 +72,12 @@ def execute(options: Options, outputs: Outputs) -> int:
     """Plan, run, report; the exit code. Raises UsageError for what the options name wrongly."""
     from lossproof.audit.plan import plan
     from lossproof.audit.run import run
+    from lossproof.audit.worker import start
     from lossproof.report.console import console
     from lossproof.report.progress import listener
 
+    # before any framework is imported: this process does a worker's work where there are few cells
+    start()
     planned = plan(options)
     outputs.prepare()
     planned.problems.extend(false_laws(planned))
