@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from lossproof.checks.trial import Cell
+from lossproof.checks.gradient import FORWARD
+from lossproof.checks.trial import Cell, Trial
 from lossproof.implementation.targets import parse
 from lossproof.inputs.case import Array, Case
 
@@ -17,13 +18,16 @@ def snippet(cell: Cell, check: str, case: Case, quantity: str) -> str:
 
     Floats are written so that they read back to the same bits. Laws are shown at the case's own inputs.
     """
-    lines = [*_imports(cell), ""]
+    written = quantity.startswith("gradient in ") and not cell.framework.differentiates
+    lines = [*_imports(cell, _written(cell) if written else _function(cell)), ""]
     arrays = dict(case.inputs) | dict(case.variables)
     lines += [f"{name} = {_array(cell, array)}" for name, array in arrays.items()]
     arguments = [*case.inputs, *(f"{k}={_value(cell, v)}" for k, v in _parameters(cell, case).items())]
     call = f"{_function(cell)}({', '.join(arguments)})"
-    if quantity.startswith("gradient in ") and cell.framework.differentiates:
+    if quantity.startswith("gradient in "):
         lines += _gradient(cell, case, call, quantity.removeprefix("gradient in "))
+    elif quantity == FORWARD:
+        lines += _forward(cell, case, call)
     else:
         lines.append(f"print({call})")
     if check.startswith("law:"):
@@ -31,12 +35,14 @@ def snippet(cell: Cell, check: str, case: Case, quantity: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _imports(cell: Cell) -> list[str]:
+def _imports(cell: Cell, name: str) -> list[str]:
     lines = {
         "numpy": ["import numpy as np"],
         "torch": ["import torch"],
-        "jax": ["import jax", 'jax.config.update("jax_enable_x64", True)', "import jax.numpy as jnp"],
-    }[cell.framework.name]
+        "jax": ["import jax", "import jax.numpy as jnp"],
+    }[cell.framework.name].copy()
+    if cell.framework.name == "jax" and cell.dtype == "float64":
+        lines.insert(1, 'jax.config.update("jax_enable_x64", True)')
     if cell.dtype == "bfloat16" and cell.framework.name == "numpy":
         lines.append("import ml_dtypes")
     target = parse(cell.implementation.target) if cell.implementation.target else None
@@ -44,14 +50,18 @@ def _imports(cell: Cell) -> list[str]:
         return lines
     if target.kind == "file":
         lines.append(f"# in the folder of {target.word}")
-        return [*lines, f"from {target.adapter} import {_function(cell)}"]
-    return [*lines, f"from {target.module} import {_function(cell)}"]
+        return [*lines, f"from {target.adapter} import {name}"]
+    return [*lines, f"from {target.module} import {name}"]
 
 
 def _function(cell: Cell) -> str:
     return cell.implementation.target.rpartition(":")[2] or getattr(
         cell.implementation.function, "__name__", "loss"
     )
+
+
+def _written(cell: Cell) -> str:
+    return str(getattr(cell.implementation.gradient, "__name__", "gradient"))
 
 
 def _parameters(cell: Cell, case: Case) -> dict[str, Any]:
@@ -70,7 +80,8 @@ def _array(cell: Cell, array: Array) -> str:
         device = "" if cell.device == "cpu" else f', device="{cell.device}"'
         return f"torch.tensor({numbers}, dtype=torch.{kind}{device})"
     if framework == "jax":
-        return f"jnp.array({numbers}, dtype=jnp.{'bool_' if kind == 'bool' else kind})"
+        kind = {"bool": "bool_", "int64": "int64" if cell.dtype == "float64" else "int32"}.get(kind, kind)
+        return f"jnp.array({numbers}, dtype=jnp.{kind})"
     module = "ml_dtypes" if kind == "bfloat16" else "np"
     return f"np.array({numbers}, dtype={module}.{'bool_' if kind == 'bool' else kind})"
 
@@ -97,9 +108,16 @@ def _value(cell: Cell, value: Any) -> str:
     return _array(cell, value) if isinstance(value, np.ndarray) else repr(value)
 
 
-def _gradient(cell: Cell, case: Case, call: str, name: str) -> list[str]:
-    from lossproof.checks.trial import Trial
+def _forward(cell: Cell, case: Case, call: str) -> list[str]:
+    tangents = Trial(cell, case).tangents
+    names = ", ".join(tangents)
+    along = ", ".join(_array(cell, tangent) for tangent in tangents.values())
+    return [f"print(jax.jvp(lambda {names}: {call}, ({names},), ({along},)))"]
 
+
+def _gradient(cell: Cell, case: Case, call: str, name: str) -> list[str]:
+    if not cell.framework.differentiates:
+        return [f"print({_written(cell)}({call.partition('(')[2]})"]
     cotangent = _array(cell, Trial(cell, case).cotangent)
     if cell.framework.name == "torch":
         return [

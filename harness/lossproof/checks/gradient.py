@@ -17,6 +17,9 @@ from lossproof.spec import graph
 
 NAME = "gradient"
 
+FORWARD = "Σ cotangent · jvp"
+"""The quantity of a finding in forward mode."""
+
 
 def observe(trial: Trial) -> Observation | None:
     """None where the result's shape leaves nothing to compare; a skip where derivatives cannot be had."""
@@ -51,10 +54,7 @@ def observe(trial: Trial) -> Observation | None:
 def _forward(trial: Trial, slack: Array | float) -> Observation:
     """Σ cotangent · jvp = Σ vjp · tangent, for each row where rows are independent, else in all."""
     names = list(trial.cell.spec.inputs)
-    tangents = {
-        name: np.resize(np.array(TANGENTS), trial.case.inputs[name].shape).astype(trial.cell.storage.dtype)
-        for name in trial.differentiable
-    }
+    tangents = trial.tangents
     got = trial.cell.framework.jvp(
         trial.cell.call(trial.case), {names.index(name): tangent for name, tangent in tangents.items()}
     )
@@ -110,7 +110,7 @@ def _forward(trial: Trial, slack: Array | float) -> Observation:
         undecided,
         lost,
         reason,
-        "Σ cotangent · jvp",
+        FORWARD,
         expected,
         attainable,
         contracted,
