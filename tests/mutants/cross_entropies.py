@@ -197,9 +197,7 @@ def shards_without_a_common_shift(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 @numpy("cross_entropy")
-def ignored_rows_multiplied_out(
-    logits: Array, labels: Array, *, ignore_index: int | None = None
-) -> Array:
+def ignored_rows_multiplied_out(logits: Array, labels: Array, *, ignore_index: int | None = None) -> Array:
     """0 · inf = nan where an ignored row stands at a masked class."""
     kept = np.ones(labels.shape, dtype=bool) if ignore_index is None else labels != ignore_index
     return _rows(logits, np.where(kept, labels, 0)) * kept
@@ -227,9 +225,7 @@ def weights_applied_twice(logits: Array, labels: Array, *, class_weight: Array |
 
 
 @numpy("cross_entropy")
-def weights_of_the_first_rows(
-    logits: Array, labels: Array, *, class_weight: Array | None = None
-) -> Array:
+def weights_of_the_first_rows(logits: Array, labels: Array, *, class_weight: Array | None = None) -> Array:
     """Weights taken by row number, where labels are meant."""
     rows = _rows(logits, labels)
     return rows if class_weight is None else rows * np.resize(class_weight, rows.shape)

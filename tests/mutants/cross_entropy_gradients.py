@@ -174,9 +174,7 @@ def backward_of_ignored_rows(logits: Tensor, labels: Tensor, *, ignore_index: in
 
 
 @pytorch("cross_entropy")
-def backward_without_weights(
-    logits: Tensor, labels: Tensor, *, class_weight: Tensor | None = None
-) -> Tensor:
+def backward_without_weights(logits: Tensor, labels: Tensor, *, class_weight: Tensor | None = None) -> Tensor:
     return _Ignoring.apply(logits, labels, class_weight, -100, "none")
 
 

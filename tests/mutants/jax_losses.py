@@ -15,7 +15,6 @@ from lossproof import implements
 CAUGHT_BY = {
     "zero_tangent_times_infinity": ("gradient",),
     "one_where": ("gradient", "finiteness"),
-    "vjp_without_cotangent": ("gradient",),
     "stopped_normaliser": ("gradient",),
     "jvp_of_half": ("gradient",),
     "norm_squared": ("gradient", "finiteness"),
@@ -50,24 +49,6 @@ def one_where(a: jax.Array, b: jax.Array) -> jax.Array:
     """`where` hides the nan of the branch not taken, and its derivative meets it."""
     p = jax.nn.softmax(a)
     return jnp.where(a > -jnp.inf, p * (jax.nn.log_softmax(a) - jax.nn.log_softmax(b)), 0).sum(-1)
-
-
-def _rows(logits: jax.Array, labels: jax.Array) -> jax.Array:
-    log_p = jax.nn.log_softmax(logits)
-    return -jnp.take_along_axis(log_p, labels[:, None], axis=-1)[:, 0]
-
-
-_forgetful = jax.custom_vjp(_rows)
-_forgetful.defvjp(
-    lambda logits, labels: (_rows(logits, labels), (logits, labels)),
-    lambda kept, _: (jax.nn.softmax(kept[0]) - jax.nn.one_hot(kept[1], kept[0].shape[-1]), None),
-)
-
-
-@in_jax("cross_entropy")
-def vjp_without_cotangent(logits: jax.Array, labels: jax.Array) -> jax.Array:
-    """Public: NVIDIA/TransformerEngine#2139."""
-    return _forgetful(logits, labels)
 
 
 @in_jax("log_softmax")

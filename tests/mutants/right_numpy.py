@@ -78,7 +78,9 @@ def _kahan(terms: Array) -> Array:
 @numpy("logsumexp")
 def kahan_sum(logits: Array) -> Array:
     m = logits.max(axis=-1)
-    return m + np.log(_kahan(np.exp(logits - m[:, None])))
+    shift = np.where(np.isfinite(m), m, 0)
+    with np.errstate(divide="ignore"):
+        return shift + np.log(_kahan(np.exp(logits - shift[:, None])))
 
 
 # ---- distributions

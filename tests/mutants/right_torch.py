@@ -31,11 +31,6 @@ def online_logsumexp(logits: Tensor) -> Tensor:
     return torch.where(m == -torch.inf, m, m + total.log())
 
 
-@pytorch("logsumexp")
-def logaddexp_reduced(logits: Tensor) -> Tensor:
-    return functools.reduce(torch.logaddexp, logits.unbind(-1))
-
-
 @pytorch("softmax")
 def exp_of_log_softmax(logits: Tensor) -> Tensor:
     return logits.log_softmax(-1).exp()

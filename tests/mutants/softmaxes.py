@@ -21,6 +21,7 @@ CAUGHT_BY = {
     "last_class_left_out": ("accuracy", "law:class_permutation"),
     "hard_maximum": ("accuracy", "gradient"),
     "exponentials_detached": ("gradient", "law:gradient_is_softmax"),
+    "logaddexp_of_two_masked": ("gradient", "finiteness"),
     "powers_of_two": ("accuracy", "law:two_classes_are_a_sigmoid"),
     "temperature_of_attention": ("accuracy",),
     "logits_clipped": ("accuracy", "law:shift_invariance"),
@@ -88,6 +89,12 @@ def exponentials_detached(logits: Tensor) -> Tensor:
     """The value is right; the derivative is that of the maximum alone."""
     m = logits.max(dim=-1, keepdim=True).values
     return m[:, 0] + (logits - m).detach().exp().sum(-1).log()
+
+
+@pytorch("logsumexp")
+def logaddexp_of_two_masked(logits: Tensor) -> Tensor:
+    """PyTorch's derivative of logaddexp is nan where both arguments are −inf."""
+    return functools.reduce(torch.logaddexp, logits.unbind(-1))
 
 
 # ---- softmax

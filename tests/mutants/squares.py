@@ -30,6 +30,7 @@ CAUGHT_BY = {
     "dimension_forgotten": ("gradient",),
     "gradient_of_a_huber": ("gradient",),
     "float16_difference": ("accuracy",),
+    "divided_after_rounding": ("law:two_copies",),
     "unbiased_variance": ("accuracy",),
     "loss_of_a_single_number": ("shape_and_dtype",),
     "logits_for_probabilities": ("accuracy", "law:shift_invariance"),
@@ -146,6 +147,13 @@ def gradient_of_a_huber(prediction: Tensor, target: Tensor) -> Tensor:
 @pytorch("mse")
 def float16_difference(prediction: Tensor, target: Tensor) -> Tensor:
     return (prediction.half() - target.half()).float().square().mean(-1)
+
+
+@numpy("mse", dtypes=["float16"])
+def divided_after_rounding(prediction: Array, target: Array) -> Array:
+    """The sum overflows float16 where the mean does not."""
+    d = prediction.astype(np.float32) - target.astype(np.float32)
+    return np.square(d).sum(axis=-1).astype(prediction.dtype) / prediction.dtype.type(d.shape[-1])
 
 
 @numpy("mse")
