@@ -153,10 +153,9 @@ def test_every_loss_has_broken_versions() -> None:
 @pytest.mark.parametrize(
     "file", [file for file in RIGHT if "jax" not in file.stem], ids=lambda file: file.stem
 )
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", [SEEDS[0], *(pytest.param(s, marks=pytest.mark.slow) for s in SEEDS[1:])])
 def test_right_losses_in_other_styles_are_never_blamed(file: Path, seed: int) -> None:
-    found = check(file, seed=seed, dtypes=() if seed == SEEDS[0] else ("float32",))
-    assert blame(found) == []
+    assert blame(check(file, seed=seed)) == []
 
 
 @pytest.mark.parametrize("file", _params([file for file in RIGHT if "jax" in file.stem]))
@@ -171,4 +170,5 @@ def test_right_losses_in_jax_are_never_blamed(file: Path) -> None:
 def test_right_losses_are_never_blamed_in_the_standard_profile(file: Path, seed: int) -> None:
     if "jax" in file.stem and seed > 1:
         pytest.skip("compiles for minutes; the same mathematics runs in the other frameworks")
-    assert blame(check(file, seed=seed, profile="standard")) == []
+    # half of the time is float64, which says little that float32 did not
+    assert blame(check(file, seed=seed, profile="standard", dtypes=() if seed < 3 else ("float32",))) == []

@@ -13,7 +13,7 @@ from lossproof.audit.results import Run, Verdict
 from lossproof.report import html
 from lossproof.report.formula import Formula
 
-VOID = {"meta", "br", "link", "hr", "img", "input"}
+VOID = {"meta", "br", "wbr", "link", "hr", "img", "input"}
 
 
 class Tree(HTMLParser):

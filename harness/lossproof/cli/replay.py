@@ -38,14 +38,11 @@ def replay(
         head = Text.assemble((f"{SYMBOLS[entry.verdict]} {entry.verdict}", style), f"  {entry.finding.id}  ")
         out.print(head + Text(one_line(f"was: {headline(entry.finding)}")), soft_wrap=True)
         dtype = entry.finding.dtype
-        for label, value in (
-            ("expected", array(entry.finding.expected, dtype)),
-            ("got then", array(entry.finding.got, dtype)),
-            ("got now", array(entry.got, dtype)),
-            ("reason", one_line(entry.reason or "")),
-        ):
-            if value:
-                out.print(Text.assemble("    ", (f"{label:<10}", "dim"), value), soft_wrap=True)
+        values = (("expected", entry.finding.expected), ("got then", entry.finding.got), ("got now", entry.got))
+        told = [(label, array(value, dtype)) for label, value in values if value is not None]
+        for label, text in (*told, ("reason", one_line(entry.reason or ""))):
+            if text:
+                out.print(Text.assemble("    ", (f"{label:<10}", "dim"), text), soft_wrap=True)
     wrong = (Verdict.FAIL, Verdict.ERROR, Verdict.DEGRADED)
     still = sum(entry.verdict in wrong for entry in replayed)
     ran = sum(entry.verdict is not Verdict.SKIP for entry in replayed)

@@ -113,6 +113,11 @@ def load(target: Target) -> ModuleType:
     except ModuleNotFoundError as error:
         missing = error.name or ""
         if target.module == missing or target.module.startswith(f"{missing}."):
+            if target.kind == "registered":
+                raise UsageError(
+                    f"the installed adapter '{target.word}' is registered as {target.module}, "
+                    f"and there is no module {missing}"
+                ) from None
             raise UsageError(
                 f"no module, file or adapter '{target.word}'{suggest(target.word, _adapters())}"
             ) from None

@@ -53,14 +53,18 @@ class Digest:
 
 
 def digest(rows: Iterable[Result]) -> Digest | None:
-    """The rows as one; None without rows. Skipped rows count only where there are no others."""
+    """The rows as one; None without rows. Skipped rows count only where there are no others.
+
+    What a waived row lost is not told beside a verdict that another row earned.
+    """
     rows = list(rows)
     if not rows:
         return None
     worst = min(rows, key=lambda row: (ORDER.index(row.verdict), -(row.bits_lost or 0.0)))
+    told = [row for row in rows if row.verdict is not Verdict.WAIVED or worst.verdict is Verdict.WAIVED]
     return Digest(
         verdict=worst.verdict,
-        bits_lost=max((row.bits_lost for row in rows if row.bits_lost is not None), default=None),
+        bits_lost=max((row.bits_lost for row in told if row.bits_lost is not None), default=None),
         cases=sum(row.cases for row in rows),
         undecided=sum(row.undecided for row in rows),
         reason=worst.reason,

@@ -41,7 +41,8 @@ def about(loss: str) -> Formula:
         spec = library.get(loss)
     except (ImportError, OSError, LossproofError):
         return Formula()
-    definition = "\n".join([*(f"{name} = {text}" for name, text in spec.let.items()), spec.definition])
+    equations = [*spec.let.items(), (spec.loss, spec.definition)]
+    definition = "\n".join(f"{name} = {text.strip()}" for name, text in equations)
     return Formula(
         title=spec.title,
         cite=spec.cite,

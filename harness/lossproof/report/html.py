@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ def page(run: Run) -> str:
     """The whole page. What specs, adapters and exceptions say is escaped."""
     lines = digest.lines(run)
     losses = list(dict.fromkeys(line.loss for line in lines))
+    columns = list(dict.fromkeys(_column(line) for line in sorted(lines, key=_column)))
+    ran = {_column(line) for line in lines if line.whole.verdict is not Verdict.SKIP}
     return (
         _environment()
         .get_template("report.html.j2")
@@ -39,10 +42,12 @@ def page(run: Run) -> str:
             cases=sum(row.cases for row in run.results),
             undecided=sum(row.undecided for row in run.results),
             environment=flat(run.environment),
-            columns=list(dict.fromkeys(_column(line) for line in sorted(lines, key=_column))),
+            columns=[column for column in columns if column in ran],
+            empty=[column for column in columns if column not in ran],
             matrix={loss: _matrix_row(loss, lines) for loss in losses},
             losses=[_loss(loss, [line for line in lines if line.loss == loss]) for loss in losses],
-            causes=digest.causes(run.findings),
+            causes=digest.causes(f for f in run.findings if f.verdict is not Verdict.WAIVED),
+            excused=digest.causes(f for f in run.findings if f.verdict is Verdict.WAIVED),
             bare=[sentences.row_text(row) for row in digest.bare(run, digest.blamed("fail"))],
             degraded=sentences.by_reason(run, Verdict.DEGRADED),
             waived=sentences.by_reason(run, Verdict.WAIVED),
@@ -80,6 +85,7 @@ def _environment() -> jinja2.Environment:
         facts=facts,
         headline=digest.headline,
         anchor=_anchor,
+        breakable=_breakable,
         symbol=lambda verdict: digest.SYMBOLS[verdict],
     )
     return environment
@@ -88,6 +94,12 @@ def _environment() -> jinja2.Environment:
 def _finalize(value: Any) -> Any:
     """Control and bidirectional characters in texts of others are shown, not obeyed."""
     return text.clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _breakable(name: str) -> Markup:
+    """A name that may be broken after `_` and `.`, where a reader would break it."""
+    pieces = re.split(r"(?<=[_.])(?=\w)", text.clean(name))
+    return Markup("<wbr>").join(pieces)
 
 
 def _anchor(name: str) -> str:
@@ -114,6 +126,7 @@ def _matrix_row(loss: str, lines: list[Line]) -> dict[tuple[str, str], list[Line
 
 def _loss(loss: str, lines: list[Line]) -> dict[str, Any]:
     known = about(loss)
+    settings = [setting for line in lines for setting in _settings(line)]
     laws = list(
         dict.fromkeys(row.check for line in lines for row in line.rows if row.check.startswith("law:"))
     )
@@ -121,7 +134,8 @@ def _loss(loss: str, lines: list[Line]) -> dict[str, Any]:
         "name": loss,
         "about": known,
         "mathml": Markup(known.mathml) if known.mathml else None,
-        "settings": [setting for line in lines for setting in _settings(line)],
+        "settings": [each for each in settings if each["whole"].verdict is not Verdict.SKIP],
+        "left_out": _left_out(settings),
         "lines": [line for line in lines if line.whole.verdict is not Verdict.SKIP],
         "laws": [_law(check, lines, known) for check in laws],
     }
@@ -159,6 +173,15 @@ def _settings(line: Line) -> list[dict[str, Any]]:
         }
         for (device, dtype, mode), rows in grouped.items()
     ]
+
+
+def _left_out(settings: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """The settings in which nothing ran, by the reason."""
+    grouped: dict[str, list[dict[str, Any]]] = {}
+    for setting in settings:
+        if setting["whole"].verdict is Verdict.SKIP:
+            grouped.setdefault(setting["whole"].reason or "no reason was given", []).append(setting)
+    return grouped
 
 
 def _of(rows: list[Result], check: str) -> Digest | None:
