@@ -254,7 +254,6 @@ def test_a_value_of_a_parameter_that_is_refused_is_skipped_with_the_reason(write
     assert any("reduction=sum" in reason and "no sum here" in reason for reason in reasons)
 
 
-@pytest.mark.xfail(strict=True, reason="a law that meets a refused value counts it as an error")
 def test_a_refused_value_of_a_parameter_is_no_error_of_a_law(write: Write) -> None:
     found = check(write(NO_SUM))
     assert not [r for r in found.results if r.verdict in (Verdict.FAIL, Verdict.ERROR)]
@@ -412,7 +411,6 @@ def test_a_declared_precision_is_what_an_implementation_is_held_to(write: Write)
     assert Verdict.FAIL in verdicts(found, "undeclared", "accuracy")
 
 
-@pytest.mark.xfail(strict=True, reason="under a declared precision a common offset leaves all undecided")
 def test_bfloat16_does_not_pass_for_tf32_under_a_common_offset(write: Write) -> None:
     found = check(write(TF32), regimes=("common_offset",))
     assert Verdict.FAIL in verdicts(found, "logits_in_bfloat16", "accuracy")

@@ -106,6 +106,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
         "run": {"run": fake.go},
         "prove": {"Proof": Proof, "prove": fake.prove},
         "replay": {"replay": fake.replay},
+        "worker": {"start": lambda: None},
     }
     for name, content in modules.items():
         module = types.ModuleType(f"lossproof.audit.{name}")
@@ -348,6 +349,18 @@ def test_replay_says_whether_a_finding_is_still_there(
     assert "f1a2" in result.stdout
     assert "[27.5]" in result.stdout
     assert f"1 finding: {int(code == 1)} still there, {int(code == 0)} gone" in result.stdout
+
+
+def test_replay_tells_no_value_where_there_was_none(engine: Engine, tmp_path: Path) -> None:
+    results = tmp_path / "x.json"
+    write(samples.full_run(), results)
+    raised = samples.finding(verdict=Verdict.ERROR, expected=None, got=None, bits_lost=None)
+    engine.replayed = [
+        types.SimpleNamespace(finding=raised, verdict=Verdict.ERROR, reason="ValueError: no", got=None)
+    ]
+    told = call("replay", str(results)).stdout
+    assert "ValueError: no" in told
+    assert "None" not in told
 
 
 def test_replay_of_nothing_says_so(engine: Engine, tmp_path: Path) -> None:

@@ -406,6 +406,18 @@ def test_an_adapter_of_an_installed_library_is_found_by_its_name(tmp_path, monke
     assert (found[0].name, found[0].target) == ("mylib.lse", "mylib:lse")
 
 
+def test_a_registered_adapter_whose_module_is_gone_says_which_module(monkeypatch):
+    point = importlib.metadata.EntryPoint("mylib", "package_gone.losses", targets_module.ENTRY_POINTS)
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [point])
+    found, problems = discover("mylib")
+    assert found == []
+    message = (
+        "the installed adapter 'mylib' is registered as package_gone.losses, "
+        "and there is no module package_gone"
+    )
+    assert [(problem.where, problem.message) for problem in problems] == [("mylib", message)]
+
+
 # ---- binding
 
 

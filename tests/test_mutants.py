@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from _pytest.mark import ParameterSet
 
 from lossproof.audit.plan import Options, plan
 from lossproof.audit.results import Result, Run, Verdict
@@ -27,10 +26,6 @@ SEEDS = (0, 1, 2)
 
 TRIES = (0, 1, 2, 3)
 """The quick profile draws few cases: a mistake that only a rare one shows has four runs to be met in."""
-
-NO_FORWARD_MODE = pytest.mark.xfail(
-    strict=True, reason="a custom_vjp has no forward mode, and the gradient check takes that for an error"
-)
 
 FAST_IN_JAX = {
     "right_jax": ("mapped_over_rows", "double_where", "accumulated_in_float32"),
@@ -111,15 +106,7 @@ def blame(found: Run) -> list[str]:
     ]
 
 
-def _params(files: list[Path]) -> list[ParameterSet]:
-    """The files, with those marked that meet a known defect of the harness."""
-    return [
-        pytest.param(file, id=file.stem, marks=[NO_FORWARD_MODE] if "custom_vjp" in file.stem else [])
-        for file in files
-    ]
-
-
-@pytest.mark.parametrize("file", _params(BROKEN))
+@pytest.mark.parametrize("file", BROKEN, ids=lambda file: file.stem)
 def test_each_broken_loss_fails_on_the_checks_that_fit_its_mistake(file: Path) -> None:
     expected = caught_by(file)
     regimes = regimes_of(file)
@@ -158,14 +145,14 @@ def test_right_losses_in_other_styles_are_never_blamed(file: Path, seed: int) ->
     assert blame(check(file, seed=seed)) == []
 
 
-@pytest.mark.parametrize("file", _params([file for file in RIGHT if "jax" in file.stem]))
+@pytest.mark.parametrize("file", [file for file in RIGHT if "jax" in file.stem], ids=lambda file: file.stem)
 def test_right_losses_in_jax_are_never_blamed(file: Path) -> None:
     pytest.importorskip("jax")
     assert blame(check(file, *FAST_IN_JAX[file.stem], regimes=REGIMES_IN_JAX)) == []
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("file", _params(RIGHT))
+@pytest.mark.parametrize("file", RIGHT, ids=lambda file: file.stem)
 @pytest.mark.parametrize("seed", range(20))
 def test_right_losses_are_never_blamed_in_the_standard_profile(file: Path, seed: int) -> None:
     if "jax" in file.stem and seed > 1:

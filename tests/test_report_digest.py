@@ -30,6 +30,16 @@ def test_the_worst_verdict_and_the_most_bits_stand_for_the_rows() -> None:
     assert digest.digest([]) is None
 
 
+def test_bits_that_a_waiver_accepts_are_not_told_beside_another_verdict() -> None:
+    waived = samples.result(verdict=Verdict.WAIVED, bits_lost=math.inf)
+    degraded = samples.result(verdict=Verdict.DEGRADED, bits_lost=4.2)
+    both, alone = digest.digest([waived, degraded]), digest.digest([waived, samples.result()])
+    assert both is not None
+    assert alone is not None
+    assert (both.verdict, both.bits_lost) == (Verdict.DEGRADED, 4.2)
+    assert (alone.verdict, alone.bits_lost) == (Verdict.WAIVED, math.inf)
+
+
 def test_a_skip_never_hides_behind_a_pass_nor_a_pass_behind_a_skip() -> None:
     skip = samples.result(verdict=Verdict.SKIP, mode="compiled", reason="no C compiler")
     line = digest.lines(samples.run(samples.result(), skip))[0]

@@ -111,6 +111,29 @@ def test_a_page_claims_completeness_only_where_nothing_was_left_out() -> None:
     assert "no check ran" in html.page(samples.run())
 
 
+def test_a_column_in_which_nothing_ran_is_named_below_the_matrix() -> None:
+    skip = samples.result(device="cuda", verdict=Verdict.SKIP, reason="no CUDA device")
+    page = html.page(samples.run(samples.result(), skip))
+    matrix = page.partition('id="matrix"')[2].partition("</section>")[0]
+    assert matrix.count('<th scope="col">') == 2
+    assert "torch_functional torch cuda" in matrix
+    assert "1 not checked: no CUDA device" in page
+    assert "Without a column" not in html.page(samples.clean_run())
+
+
+def test_waived_findings_stand_apart_from_those_to_act_on() -> None:
+    findings, _, waived = html.page(samples.full_run()).partition('id="waived"')
+    assert 'id="finding-f1a2"' in findings
+    assert 'id="finding-f4"' in waived
+    only = samples.run(samples.result(verdict=Verdict.WAIVED, bits_lost=9.0, reason="known"))
+    assert 'No finding but those that are <a href="#waived">waived</a>.' in html.page(only)
+
+
+def test_names_are_broken_where_a_reader_would_and_stay_escaped() -> None:
+    assert html._breakable("a_b.c_<i>") == "a_<wbr>b.<wbr>c_&lt;i&gt;"
+    assert html._breakable("4.2 bits") == "4.2 bits"
+
+
 def test_equal_runs_give_equal_pages() -> None:
     assert html.page(samples.full_run()) == html.page(samples.full_run())
 

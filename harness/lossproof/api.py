@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any
 
-from lossproof.audit.plan import Options, Plan, cells_of
+from lossproof.audit.plan import Options, Plan, cells_of, require_known, require_regimes
 from lossproof.audit.results import Finding, Run, Verdict
 from lossproof.audit.run import run
 from lossproof.errors import UsageError
@@ -38,7 +38,8 @@ def check(
     the function's module where it is not given. fixed: parameters of the spec at the value built into the
     function (`smoothing="all"`). The rest as on the command line. Waived findings are left out.
 
-    Raises UsageError for an unknown word and AdapterError where the function does not fit the spec.
+    Raises UsageError for an unknown word and where nothing could be checked, AdapterError where the function does
+    not fit the spec.
     """
     found = checked(
         function, loss, framework=framework, dtypes=dtypes, devices=devices, modes=modes, regimes=regimes,
@@ -67,9 +68,15 @@ def checked(function: Callable[..., Any], loss: str, *, framework: str | None = 
         devices=words("devices"), dtypes=words("dtypes"), modes=words("modes"), regimes=words("regimes"),
         profile=options.pop("profile"), seed=options.pop("seed"), jobs=1,
     )  # fmt: skip
-    library.find(loss)
+    require_known(chosen)
+    loss = library.find(loss).loss
     implementation = _bind(function, loss, framework, bound, options)
-    return run(Plan(chosen, cells_of(implementation, chosen)), lambda event: None)
+    require_regimes(chosen, [implementation.loss])
+    found = run(Plan(chosen, cells_of(implementation, chosen)), lambda event: None)
+    if all(row.verdict is Verdict.SKIP for row in found.results):
+        reasons = dict.fromkeys(row.reason for row in found.results if row.reason)
+        raise UsageError(f"nothing was checked: {'; '.join(reasons) or 'no case'}")
+    return found
 
 
 def _bind(

@@ -6,6 +6,7 @@ LossproofError
 │   └── ExpressionError  an expression in a spec cannot be parsed or does not fit its shapes
 ├── AdapterError         an adapter cannot be imported, or a declaration in it is wrong
 └── ImplementationError  an implementation raised, or returned what is no array
+    └── NoForwardModeError   it has a backward pass of its own and no forward mode
 
 Each message is one line for a person: what was wrong (name and value), what is allowed, the nearest
 right word. `str(error)` puts the place, `file:line:column`, in front of it.
@@ -68,6 +69,10 @@ class AdapterError(LossproofError):
 
 class ImplementationError(LossproofError):
     """An implementation raised, or returned something that is not an array."""
+
+
+class NoForwardModeError(ImplementationError):
+    """An implementation has reverse mode alone, as a function with a backward pass written by hand has."""
 
 
 MOST_NAMED = 24

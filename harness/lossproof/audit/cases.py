@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ from lossproof.inputs import (
     draw,
     expand,
     explore,
+    pool,
     regimes_of,
 )
 from lossproof.spec import graph, library
@@ -57,17 +59,23 @@ class Cases:
             )
         else:
             recipes = list(_draw(spec.loss, regime, self.profile.name, self.seed, count))
-        for recipe in recipes:
-            yield self._expand(recipe, next(turns) if turns else {})
+        for number, recipe in enumerate(recipes):
+            yield self._expand(recipe, next(turns) if turns else self._rotated(regime, number))
 
     def of_law(self, name: str) -> Iterator[Case]:
-        """The cases of a law; regimes and conventions take turns."""
+        """The cases of a law, one of every regime at least; regimes and conventions take turns."""
         spec, conventions = self.cell.spec, self._conventions(name)
         regimes = [r for r in self.regimes if r not in NOT_FOR_LAWS]
-        count = -(-self.profile.laws // max(1, len(regimes)))
-        drawn = {r: _draw(spec.loss, r, self.profile.name, self.seed + 1, count) for r in regimes}
-        for number in range(self.profile.laws if regimes else 0):
-            recipe = drawn[regimes[number % len(regimes)]][number // len(regimes)]
+        if not regimes:
+            return
+        # each law starts at another regime
+        first = zlib.crc32(name.encode()) % len(regimes)
+        regimes = regimes[first:] + regimes[:first]
+        most = max(self.profile.laws, len(regimes))
+        count = -(-most // len(regimes))
+        for number in range(most):
+            regime = regimes[number % len(regimes)]
+            recipe = _draw(spec.loss, regime, self.profile.name, self.seed + 1, count)[number // len(regimes)]
             fixed = self.fixed() | conventions[number % len(conventions)]
             yield expand(spec, recipe, self.cell.dtype, spec.laws[name].forall, fixed)
 
@@ -103,6 +111,18 @@ class Cases:
 
     def _expand(self, recipe: Recipe, turn: dict[str, Any] | None = None) -> Case:
         return expand(self.cell.spec, recipe, self.cell.dtype, parameters=self.fixed() | (turn or {}))
+
+    def _rotated(self, regime: str, number: int) -> dict[str, Any]:
+        """Every value of every free parameter comes round in a regime, at another pace for each of them."""
+        spec, start = self.cell.spec, self.regimes.index(regime)
+        names = [
+            n for n, p in spec.parameters.items() if p.kind != "array" and n in self.cell.implementation.free
+        ]
+        pools = [pool(spec, name, self.seed) for name in names]
+        return {
+            name: values[(number + start * (place + 1)) % len(values)]
+            for place, (name, values) in enumerate(zip(names, pools, strict=True))
+        }
 
     def _turns(self) -> Iterator[dict[str, Any]] | None:
         """In compiled mode the few combinations of parameters that take turns."""

@@ -91,16 +91,19 @@ class Examination:
         if reason is not None:
             row.skip(reason)
             return
-        for case in self.cases.of_law(name):
+        for number, case in enumerate(self.cases.of_law(name)):
+            # beyond the profile's number only until the law has said anything
+            if number >= self.cases.profile.laws and any(seen.cases for seen in row.observations):
+                break
             self.ledger.note(row, check, case, lambda c: laws.observe(self.cell, name, c))
 
     def _note_errors(self) -> None:
         """A value of a parameter that is never accepted is refused, a skip; any other exception is an error."""
-        free = self.cell.implementation.free
         for case, error in self.errors:
             row = self.ledger.row(accuracy.NAME)
             convention = self.cases.convention(case)
-            if free and self.accepted and convention not in self.accepted:
+            unknown = self.accepted and convention not in self.accepted
+            if unknown and self.cell.refuses(case.parameters) is not None:
                 shown = ", ".join(f"{name}={value}" for name, value in convention)
                 row.skip(f"refuses {shown}: {error}")
             else:

@@ -60,7 +60,9 @@ def findings_of(ledger: Ledger, ordinary: Trial | None, keep: set[str]) -> dict[
         failed = [each for row in rows for each in row.failed]
         waived = [each for row in rows for each in row.waived]
         if failed:
-            case, seen = smaller(check, *failed[0], waived=False)
+            # a wrong number says more than a nan or inf, where both are there
+            chosen = next((each for each in failed if not _way(each[1])[1]), failed[0])
+            case, seen = smaller(check, *chosen, waived=False)
             seen = _with_worst(seen, [each for _, each in failed])
             waiver = None
         elif waived:

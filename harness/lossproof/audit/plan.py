@@ -61,17 +61,12 @@ def plan(options: Options) -> Plan:
     Raises UsageError for an unknown word among the options. What is wrong with an adapter becomes a problem of
     the plan, beside what can be checked.
     """
-    _known("profile", [options.profile], PROFILES)
-    _known("framework", options.frameworks, NAMES)
-    _known("device", options.devices, DEVICES)
-    _known("dtype", options.dtypes, DTYPES)
-    _known("mode", options.modes, MODES)
+    require_known(options)
     made = Plan(options)
     implementations = _implementations(options, made)
     # a user's own spec is known once its adapter is read
     _known("loss", options.losses, library.names())
-    if options.regimes:
-        _known("regime", options.regimes, _all_regimes(i.loss for i in implementations))
+    require_regimes(options, (i.loss for i in implementations))
     for implementation in implementations:
         if options.losses and implementation.loss not in options.losses:
             continue
@@ -79,6 +74,21 @@ def plan(options: Options) -> Plan:
             continue
         made.cells += cells_of(implementation, options)
     return made
+
+
+def require_known(options: Options) -> None:
+    """Raise UsageError for a word among the options that is none."""
+    _known("profile", [options.profile], PROFILES)
+    _known("framework", options.frameworks, NAMES)
+    _known("device", options.devices, DEVICES)
+    _known("dtype", options.dtypes, DTYPES)
+    _known("mode", options.modes, MODES)
+
+
+def require_regimes(options: Options, losses: Iterable[str]) -> None:
+    """Raise UsageError for a regime that none of the losses can meet."""
+    if options.regimes:
+        _known("regime", options.regimes, _all_regimes(losses))
 
 
 def _known(kind: str, words: Sequence[str], allowed: Iterable[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Sequence
 
@@ -11,6 +12,7 @@ from lossproof.audit.results import Verdict
 from lossproof.checks import answers
 from lossproof.checks.observation import Observation, from_judgement, worst
 from lossproof.checks.trial import TANGENTS, Trial
+from lossproof.errors import NoForwardModeError
 from lossproof.inputs.case import Array
 from lossproof.oracle.verdict import PASS_BITS, degraded_bits, judge
 from lossproof.spec import graph
@@ -46,9 +48,21 @@ def observe(trial: Trial) -> Observation | None:
             )
         judgement = judge(got, reference, trial.cell.working, slack)
         found.append(from_judgement(judgement, reference, got, f"gradient in {name}"))
+    value = trial.differentiated
+    if value is not None and not _same(value, trial.outcome.value):
+        # code may take another way while it is differentiated, and that is the way that trains
+        allowed = answers.slack(trial.cell.spec, trial.case, "value")
+        judgement = judge(value, trial.reference, trial.cell.working, allowed)
+        found.append(from_judgement(judgement, trial.reference, value, "value while differentiated"))
     if trial.cell.framework.forward_mode:
-        found.append(_forward(trial, slack))
+        # a backward pass written by hand comes without forward mode; nobody asked for one
+        with contextlib.suppress(NoForwardModeError):
+            found.append(_forward(trial, slack))
     return worst(found)
+
+
+def _same(a: Array, b: Array) -> bool:
+    return np.array_equal(a.astype(np.float64), b.astype(np.float64), equal_nan=True)
 
 
 def _forward(trial: Trial, slack: Array | float) -> Observation:

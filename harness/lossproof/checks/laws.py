@@ -29,7 +29,10 @@ PREFIX = "law:"
 
 
 def observe(cell: Cell, name: str, case: Case) -> Observation:
-    """One law at one case. Raises ImplementationError where a call inside the law does."""
+    """One law at one case; a skip where the implementation refuses parameters that the law needs.
+
+    Raises ImplementationError where any other call inside the law does.
+    """
     spec = cell.spec
     law = spec.laws[name]
     statics = graph.statics_of(spec, case.parameters)

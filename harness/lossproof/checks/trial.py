@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from lossproof.errors import ImplementationError
 from lossproof.floats import FORMATS, Format, working_format
 from lossproof.frameworks import Call, Framework, Outcome
 from lossproof.implementation import Implementation
+from lossproof.inputs import PROFILES, draw, expand
 from lossproof.inputs.case import Array, Case
 from lossproof.oracle.reference import Reference
 from lossproof.spec import graph
@@ -36,6 +38,34 @@ class Cell:
     dtype: str
     siblings: Mapping[str, Implementation] = field(default_factory=dict, compare=False)
     """The same adapter's implementations of other losses in the same framework; laws call them."""
+
+    _refused: dict[Any, str | None] = field(default_factory=dict, init=False, compare=False, repr=False)
+
+    def refuses(self, parameters: Mapping[str, Any]) -> str | None:
+        """What the implementation says where it takes these parameters at no ordinary input; None if it does.
+
+        So a refusal is told from an exception that hangs on the inputs.
+        """
+        free = self.implementation.free
+        plain = {name: 1.0 if isinstance(v, np.ndarray) else v for name, v in parameters.items()}
+        key = tuple(
+            (name, isinstance(v, np.ndarray), plain[name]) for name, v in parameters.items() if name in free
+        )
+        if key and key not in self._refused:
+            self._refused[key] = self._refusal(plain)
+        return self._refused[key] if key else None
+
+    def _refusal(self, parameters: Mapping[str, Any]) -> str | None:
+        reason = None
+        for recipe in draw(self.spec, "ordinary", PROFILES["quick"], 0, 4):
+            case = expand(self.spec, recipe, self.dtype, parameters=parameters)
+            try:
+                self.framework.value(self.call(case))
+            except ImplementationError as error:
+                reason = str(error)
+            else:
+                return None
+        return reason
 
     @property
     def storage(self) -> Format:
@@ -69,6 +99,8 @@ class Trial:
 
     def __init__(self, cell: Cell, case: Case, cotangents: tuple[float, ...] = COTANGENTS) -> None:
         self.cell, self.case, self.cotangents = cell, case, cotangents
+        self.differentiated: Array | None = None
+        """The value of the call that `gradients` made, once it was."""
 
     @functools.cached_property
     def outcome(self) -> Outcome:
@@ -139,7 +171,8 @@ class Trial:
         wrt = tuple(names.index(name) for name in self.differentiable)
         call = self.cell.call(self.case)
         if self.cell.framework.differentiates:
-            found = self.cell.framework.vjp(call, self.cotangent, wrt).gradients
+            outcome = self.cell.framework.vjp(call, self.cotangent, wrt)
+            self.differentiated, found = outcome.value, outcome.gradients
         else:
             found = self._written_gradients(call)
         assert found is not None

@@ -38,7 +38,11 @@ def replay(
         head = Text.assemble((f"{SYMBOLS[entry.verdict]} {entry.verdict}", style), f"  {entry.finding.id}  ")
         out.print(head + Text(one_line(f"was: {headline(entry.finding)}")), soft_wrap=True)
         dtype = entry.finding.dtype
-        values = (("expected", entry.finding.expected), ("got then", entry.finding.got), ("got now", entry.got))
+        values = (
+            ("expected", entry.finding.expected),
+            ("got then", entry.finding.got),
+            ("got now", entry.got),
+        )
         told = [(label, array(value, dtype)) for label, value in values if value is not None]
         for label, text in (*told, ("reason", one_line(entry.reason or ""))):
             if text:

@@ -91,7 +91,9 @@ class Framework(Protocol):
         the result has no gradient at all or another shape than the cotangent."""
 
     def jvp(self, call: Call, tangents: Mapping[int, Array]) -> Array:
-        """The derivative of the result along the tangents of the inputs (zero where none is given)."""
+        """The derivative of the result along the tangents of the inputs (zero where none is given).
+
+        Raises NoForwardModeError where the function has a backward pass of its own and nothing else."""
 
 
 def describe(error: BaseException) -> str:

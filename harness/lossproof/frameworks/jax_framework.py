@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from lossproof.errors import ImplementationError
+from lossproof.errors import ImplementationError, NoForwardModeError
 from lossproof.floats import DTYPES
 from lossproof.frameworks.base import (
     DEVICES,
@@ -139,7 +139,12 @@ class JaxFramework:
             self._needs_real(value)
             return derivative
 
-        result, _ = self._run(call, ("jvp", wrt), compute, *(tangents[index] for index in wrt))
+        try:
+            result, _ = self._run(call, ("jvp", wrt), compute, *(tangents[index] for index in wrt))
+        except ImplementationError as error:
+            if "forward-mode autodiff (jvp) to a custom_vjp" in str(error):
+                raise NoForwardModeError(str(error)) from error
+            raise
         return np.array(result)
 
     def _run(

@@ -6,6 +6,7 @@ from lossproof.inputs.case import Array, Case
 from lossproof.inputs.drive import draw, explore
 from lossproof.inputs.expand import expand
 from lossproof.inputs.minimise import minimise
+from lossproof.inputs.parameters import pool
 from lossproof.inputs.profile import PROFILES, Profile
 from lossproof.inputs.recipe import Recipe, recipes
 from lossproof.inputs.regimes import batches_of, regimes_of
@@ -21,6 +22,7 @@ __all__ = [
     "expand",
     "explore",
     "minimise",
+    "pool",
     "recipes",
     "regimes_of",
 ]

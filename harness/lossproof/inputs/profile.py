@@ -28,13 +28,13 @@ class Profile:
 PROFILES: dict[str, Profile] = {
     profile.name: profile
     for profile in (
-        Profile("quick", batches=3, laws=6, shapes=((5, 3), (1, 2)), many_classes=1000),
+        Profile("quick", batches=4, laws=6, shapes=((5, 3), (1, 2)), many_classes=1003),
         Profile(
             "standard",
             batches=8,
             laws=16,
             shapes=((8, 5), (5, 2), (1, 10), (3, 33)),
-            many_classes=8192,
+            many_classes=8191,
         ),
         Profile(
             "deep",

@@ -36,7 +36,9 @@ def precision(bits: int) -> Iterator[None]:
 def balls(array: Any) -> Array:
     """Exact balls of a float array of any dtype and shape."""
     array = np.asarray(array)
-    return objects((arb(float(entry)) for entry in array.ravel()), array.shape)
+    # arb rounds to the working precision when it is made, which may be below that of the array
+    with precision(64):
+        return objects((arb(float(entry)) for entry in array.ravel()), array.shape)
 
 
 def to_ball(value: int | float | Fraction) -> arb:

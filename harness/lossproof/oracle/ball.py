@@ -171,9 +171,10 @@ def step(x: arb, y: arb) -> arb:
 def maximum(x: arb, y: arb) -> arb:
     if x.is_nan() or y.is_nan():
         return NAN
-    if is_infinite(x) or is_infinite(y):
-        return x if x > y or (x >= y) else y
-    return x.max(y)
+    # one of the two as it is, where that can be told: Arb's own would round it to the working precision
+    if x >= y:
+        return x
+    return y if is_infinite(x) or is_infinite(y) or y >= x else x.max(y)
 
 
 def log1p(x: arb) -> arb:

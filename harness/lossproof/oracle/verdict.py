@@ -109,7 +109,7 @@ def _excused(error: float, reference: Reference, index: tuple[int, ...]) -> bool
 
 def _low(error: float, reference: Reference, index: tuple[int, ...], working: Format) -> bool:
     """Whether half-precision code that works in its own format throughout explains the error."""
-    if reference.storage.precision >= working.precision:
+    if reference.storage.precision >= working.precision or math.isinf(error):
         return False
     attainable = float(reference.attainable_at(reference.storage)[index])
     return math.isinf(attainable) or error <= 8 * attainable

@@ -98,7 +98,7 @@ def _finalize(value: Any) -> Any:
 
 def _breakable(name: str) -> Markup:
     """A name that may be broken after `_` and `.`, where a reader would break it."""
-    pieces = re.split(r"(?<=[_.])(?=\w)", text.clean(name))
+    pieces = re.split(r"(?<=[_.])(?=[^\W\d])", text.clean(name))
     return Markup("<wbr>").join(pieces)
 
 
