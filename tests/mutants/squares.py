@@ -19,7 +19,7 @@ CAUGHT_BY = {
     "half_the_square": ("accuracy", "law:gradient"),
     "sum_for_mean": ("accuracy", "law:two_copies"),
     "root_of_the_mean": ("accuracy", "law:scales_by_powers_of_two"),
-    "square_multiplied_out": ("accuracy", "law:zero_at_equal"),
+    "square_multiplied_out": ("accuracy", "law:nonnegative"),
     "scaled_by_the_batch": ("batch_independence",),
     "target_of_the_next_row": ("accuracy", "law:zero_at_equal"),
     "absolute_error": ("accuracy",),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from lossproof.audit.results import Verdict
 from lossproof.checks.observation import Observation
 from lossproof.checks.trial import Trial
@@ -16,5 +18,12 @@ def observe(trial: Trial) -> Observation | None:
             return Observation(
                 Verdict.FAIL, 1, reason=f"the call changed its input {name}", quantity=f"{name} after the call",
                 expected=before, got=after,
+            )  # fmt: skip
+    for name, now in trial.outcome.parameters.items():
+        before = np.asarray(trial.case.parameters[name])
+        if before.shape != now.shape or before.tobytes() != now.tobytes():
+            return Observation(
+                Verdict.FAIL, 1, reason=f"the call changed its parameter {name}",
+                quantity=f"{name} after the call", expected=before, got=now,
             )  # fmt: skip
     return Observation(Verdict.PASS, 1)

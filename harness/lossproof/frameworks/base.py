@@ -51,6 +51,10 @@ class Outcome:
     dtype: str
     inputs: tuple[Array, ...]
     gradients: tuple[Array, ...] | None = None
+    parameters: Mapping[str, Array] = field(default_factory=dict)
+    """The arrays among the parameters as they are after the call."""
+    again: Callable[[], Array] | None = field(default=None, compare=False, repr=False)
+    """Reads the result once more: what it holds after later calls."""
 
 
 class Framework(Protocol):

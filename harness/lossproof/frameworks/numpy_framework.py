@@ -55,12 +55,13 @@ class NumpyFramework:
         return any(bool(np.any(a * b == 0)) for a, b in subnormal_probes(dtype))
 
     def value(self, call: Call) -> Outcome:
-        result, inputs = self._call(call)
+        result, inputs, parameters = self._call(call)
         value = array_of(result)
-        return Outcome(value, value.dtype.name, inputs)
+        arrays = {name: each for name, each in parameters.items() if isinstance(each, np.ndarray)}
+        return Outcome(value, value.dtype.name, inputs, parameters=arrays, again=lambda: array_of(result))
 
     def arrays(self, call: Call) -> tuple[Array, ...]:
-        result, _ = self._call(call)
+        result, _, _ = self._call(call)
         return tuple(array_of(part) for part in (result if isinstance(result, tuple | list) else (result,)))
 
     def vjp(self, call: Call, cotangent: Array, wrt: tuple[int, ...]) -> NoReturn:
@@ -69,7 +70,7 @@ class NumpyFramework:
     def jvp(self, call: Call, tangents: Mapping[int, Array]) -> NoReturn:
         raise UsageError("NumPy has no automatic derivatives: declare gradient=function in implements")
 
-    def _call(self, call: Call) -> tuple[Any, tuple[Array, ...]]:
+    def _call(self, call: Call) -> tuple[Any, tuple[Array, ...], dict[str, Any]]:
         require(self, call)
         inputs = tuple(np.array(each) for each in call.inputs)
         parameters = {
@@ -77,4 +78,4 @@ class NumpyFramework:
             for name, value in call.parameters.items()
         }
         with user_code(), np.errstate(all="ignore"):
-            return call.function(*inputs, **parameters), inputs
+            return call.function(*inputs, **parameters), inputs, parameters

@@ -97,7 +97,7 @@ class TorchFramework:
 
     def arrays(self, call: Call) -> tuple[Array, ...]:
         with self._neutral():
-            result, _, _ = self._call(call, ())
+            result, _, _, _ = self._call(call, ())
             parts = result if isinstance(result, tuple | list) else (result,)
             return tuple(self._read(part)[0] for part in parts)
 
@@ -109,13 +109,16 @@ class TorchFramework:
         raise UsageError("forward mode is checked on JAX only")
 
     def _value(self, call: Call) -> Outcome:
-        result, inputs, _ = self._call(call, ())
+        result, inputs, _, parameters = self._call(call, ())
         value, dtype = self._read(result)
-        return Outcome(value, dtype, self._read_all(inputs))
+        after = {name: self._read(each)[0] for name, each in parameters.items()}
+        return Outcome(
+            value, dtype, self._read_all(inputs), parameters=after, again=lambda: self._read(result)[0]
+        )
 
     def _vjp(self, call: Call, cotangent: Array, wrt: tuple[int, ...]) -> Outcome:
         torch = self._torch
-        result, inputs, leaves = self._call(call, wrt)
+        result, inputs, leaves, _ = self._call(call, wrt)
         value, dtype = self._read(result)
         if not wrt:
             return Outcome(value, dtype, self._read_all(inputs), ())
@@ -132,8 +135,10 @@ class TorchFramework:
         )
         return Outcome(value, dtype, self._read_all(inputs), gradients)
 
-    def _call(self, call: Call, wrt: tuple[int, ...]) -> tuple[Any, tuple[Any, ...], tuple[Any, ...]]:
-        """The result, the tensors that the function got, and the leaves to differentiate by."""
+    def _call(
+        self, call: Call, wrt: tuple[int, ...]
+    ) -> tuple[Any, tuple[Any, ...], tuple[Any, ...], dict[str, Any]]:
+        """The result, the tensors that the function got, the leaves to differentiate by, the parameters' tensors."""
         require(self, call)
         inputs = [self._tensor(each, call.device) for each in call.inputs]
         leaves = tuple(inputs[index].requires_grad_() for index in wrt)
@@ -143,6 +148,7 @@ class TorchFramework:
             inputs[index] = inputs[index].clone()
         static, arrays = split(call.parameters)
         tensors = {name: self._tensor(value, call.device) for name, value in arrays.items()}
+        given = dict(tensors)
         function = call.function
         if call.mode == "compiled":
             function = self._compiled.get(
@@ -151,7 +157,7 @@ class TorchFramework:
         else:
             tensors.update(static)
         with self._running(call.mode):
-            return function(*inputs, **tensors), tuple(inputs), leaves
+            return function(*inputs, **tensors), tuple(inputs), leaves, given
 
     def _compile(self, function: Callable[..., Any], static: Mapping[str, Any]) -> Callable[..., Any]:
         def call(*inputs: Any, **tensors: Any) -> Any:

@@ -48,6 +48,10 @@ def add(x: arb, y: arb) -> arb:
 
 
 def sub(x: arb, y: arb) -> arb:
+    # not x + (−y): Arb's negation would round y to the working precision first
+    result = x - y
+    if result.is_finite() or not (x.is_finite() or y.is_finite()):
+        return result
     return add(x, -y)
 
 

@@ -1,0 +1,141 @@
+"""Defects that a review found: wrong code that nothing caught, right code that was blamed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lossproof
+from lossproof.errors import UsageError
+
+torch = pytest.importorskip("torch")
+F = torch.nn.functional
+
+
+def checks(function: Any, loss: str, framework: str = "torch", **options: Any) -> set[str]:
+    found = lossproof.check(function, loss, framework=framework, **{"dtypes": ["float32"]} | options)
+    return {finding.check for finding in found}
+
+
+def lse(z: Any) -> Any:
+    m = z.max(-1)
+    m = np.where(np.isfinite(m), m, 0)
+    return m + np.log(np.exp(z - m[:, None]).sum(-1))
+
+
+# ---- a check that checks nothing must not pass
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"dtypes": ["float31"]}, {"devices": ["tpu"]}, {"modes": ["jitted"]}, {"regimes": ["nosuch"]},
+     {"modes": ["compiled"]}, {"devices": ["cuda"]}],
+    ids=str,
+)  # fmt: skip
+def test_verify_does_not_pass_what_it_did_not_check(options: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        lossproof.verify(lambda x, y: ((x - y) ** 2).sum(-1), "mse", framework="numpy", **options)
+
+
+# ---- right code
+
+
+def test_torch_cross_entropy_itself_is_not_blamed() -> None:
+    assert checks(F.cross_entropy, "cross_entropy", reduction="mean") == set()
+
+
+def test_a_refused_end_of_a_parameter_is_no_error_of_a_law() -> None:
+    def smoothed(z: Any, y: Any, *, epsilon: float = 0.1) -> Any:
+        if not 0 < epsilon < 1:
+            raise ValueError("epsilon must lie in (0, 1)")
+        return F.cross_entropy(z, y, label_smoothing=epsilon, reduction="none")
+
+    assert checks(smoothed, "label_smoothing_cross_entropy", smoothing="all") == set()
+
+
+def test_custom_vjp_needs_no_forward_mode() -> None:
+    jax = pytest.importorskip("jax")
+
+    @jax.custom_vjp
+    def error(x: Any, y: Any) -> Any:
+        return ((x - y) ** 2).mean(-1)
+
+    error.defvjp(
+        lambda x, y: (error(x, y), x - y),
+        lambda d, g: (2 * d * g[:, None] / d.shape[-1], -2 * d * g[:, None] / d.shape[-1]),
+    )
+    assert checks(lambda x, y: error(x, y), "mse", "jax", regimes=["ordinary"]) == set()
+
+
+# ---- wrong code
+
+
+def test_an_exception_that_hangs_on_the_inputs_is_no_refusal() -> None:
+    def fails_at_one_class(
+        z: Any, y: Any, *, class_weight: Any = None, reduction: str = "none", mean_over: str = "weights"
+    ) -> Any:
+        if z.shape[-1] == 1:
+            raise RuntimeError("one class")
+        weight = torch.ones_like(z[:, 0]) if class_weight is None else class_weight[y]
+        rows = F.cross_entropy(z, y, reduction="none") * weight
+        if reduction == "mean":
+            return rows.sum() / (weight.sum() if mean_over == "weights" else len(y))
+        return rows if reduction == "none" else rows.sum()
+
+    for seed in range(4):
+        found = checks(fails_at_one_class, "cross_entropy", regimes=["ordinary", "one_class"], seed=seed)
+        assert "accuracy" in found, seed
+
+
+def test_the_value_that_comes_with_a_gradient_is_judged() -> None:
+    def wrong_in_training(z: Any, y: Any) -> Any:
+        rows = F.cross_entropy(z, y, reduction="none")
+        return rows + 0.1 if z.requires_grad else rows
+
+    assert checks(wrong_in_training, "cross_entropy")
+
+
+def test_logsumexp_of_masked_classes_alone() -> None:
+    def naive(z: Any) -> Any:
+        m = z.max(-1, keepdims=True)
+        return (m + np.log(np.exp(z - m).sum(-1, keepdims=True)))[:, 0]
+
+    assert checks(naive, "logsumexp", "numpy")
+
+
+@pytest.mark.parametrize("profile", ["quick", "standard"])
+def test_a_tail_lost_by_an_unrolled_loop(profile: str) -> None:
+    def tail(z: Any) -> Any:
+        return lse(z[:, : z.shape[1] // 8 * 8] if z.shape[1] > 512 else z)
+
+    assert checks(tail, "logsumexp", "numpy", profile=profile, regimes=["many_classes"])
+
+
+def test_a_block_of_rows_forgotten() -> None:
+    def rows(z: Any) -> Any:
+        result = lse(z)
+        result[64:] = 0
+        return result
+
+    assert checks(rows, "logsumexp", "numpy")
+
+
+def test_a_parameter_written_to() -> None:
+    def normalises(z: Any, y: Any, *, class_weight: Any = None, reduction: str = "none") -> Any:
+        if class_weight is not None and reduction == "mean":
+            class_weight.div_(class_weight.sum())
+        return F.cross_entropy(z, y, weight=class_weight, reduction=reduction)
+
+    assert "purity" in checks(normalises, "cross_entropy")
+
+
+def test_a_result_that_a_later_call_overwrites() -> None:
+    buffers: dict[Any, Any] = {}
+
+    def reuses(x: Any, y: Any) -> Any:
+        buffer = buffers.setdefault((x.shape, x.dtype), np.empty(len(x), x.dtype))
+        return np.mean((x - y) ** 2, axis=1, out=buffer)
+
+    assert checks(reuses, "mse", "numpy")
