@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import report_samples as samples
 from lossproof.audit.results import Diagnosis, Finding, Verdict
-from lossproof.report import digest
+from lossproof.report import digest, sentences
 
 
 def test_totals_count_every_row_once() -> None:
@@ -38,6 +39,14 @@ def test_bits_that_a_waiver_accepts_are_not_told_beside_another_verdict() -> Non
     assert alone is not None
     assert (both.verdict, both.bits_lost) == (Verdict.DEGRADED, 4.2)
     assert (alone.verdict, alone.bits_lost) == (Verdict.WAIVED, math.inf)
+
+
+def test_bits_lost_are_told_once() -> None:
+    row = samples.result(verdict=Verdict.DEGRADED, bits_lost=4.2, reason="4.2 of 24 bits lost")
+    (line,) = sentences.by_reason(samples.run(row), Verdict.DEGRADED)
+    assert line.count("bits lost") == 1
+    (line,) = sentences.by_reason(samples.run(replace(row, reason="cancels")), Verdict.DEGRADED)
+    assert line.endswith(", up to 4.2 bits lost: cancels")
 
 
 def test_a_skip_never_hides_behind_a_pass_nor_a_pass_behind_a_skip() -> None:

@@ -26,7 +26,8 @@ def by_reason(run: Run, verdict: Verdict) -> list[str]:
     texts = []
     for (implementation, framework, check), group in rows.items():
         worst = max(group, key=lambda row: row.bits_lost or 0.0)
-        lost = f", up to {bits(worst.bits_lost)} bits lost" if worst.bits_lost else ""
+        told = "bits lost" in (worst.reason or "")
+        lost = f", up to {bits(worst.bits_lost)} bits lost" if worst.bits_lost and not told else ""
         settings = ", ".join(dict.fromkeys(setting(row) for row in group))
         reason = f": {worst.reason}" if worst.reason else ""
         texts.append(f"{implementation} · {framework} · {check_text(check)} ({settings}){lost}{reason}")
