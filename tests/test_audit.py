@@ -440,7 +440,7 @@ def test_a_written_gradient_is_checked(write: Write) -> None:
         implements("mse", framework="numpy", name=word, gradient=globals()[f"{word}_gradient"])(squares)
     """
     found = check(write(gradients))
-    assert verdicts(found, "right", "gradient") == {Verdict.PASS}
+    assert Verdict.PASS in verdicts(found, "right", "gradient") <= {Verdict.PASS, Verdict.SKIP}
     assert verdicts(found, "right", "law:gradient") == {Verdict.PASS}
     assert Verdict.FAIL in verdicts(found, "half", "gradient")
     assert Verdict.FAIL in verdicts(found, "half", "law:gradient")

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from lossproof.audit.plan import Options, Plan, cells_of, require_known, require_regimes
 from lossproof.audit.results import Finding, Run, Verdict
 from lossproof.audit.run import run
-from lossproof.errors import UsageError
+from lossproof.audit.worker import false_laws
+from lossproof.errors import Place, SpecError, UsageError
 from lossproof.implementation import Implementation, bind
-from lossproof.implementation.declare import declarations
+from lossproof.implementation.declare import Declaration, declarations
 from lossproof.report.facts import facts
 from lossproof.spec import library
 
@@ -38,7 +40,8 @@ def check(
     the function's module where it is not given. fixed: parameters of the spec at the value built into the
     function (`smoothing="all"`). The rest as on the command line. Waived findings are left out.
 
-    Raises UsageError for an unknown word and where nothing could be checked, AdapterError where the function does
+    Raises SpecError for a law that is false for its definition, UsageError for an unknown word and where nothing
+    could be checked, AdapterError where the function does
     not fit the spec.
     """
     found = checked(
@@ -69,8 +72,10 @@ def checked(function: Callable[..., Any], loss: str, *, framework: str | None = 
         profile=options.pop("profile"), seed=options.pop("seed"), jobs=1,
     )  # fmt: skip
     require_known(chosen)
-    loss = library.find(loss).loss
+    library.find(loss)
     implementation = _bind(function, loss, framework, bound, options)
+    for law in sorted(false_laws(implementation)):
+        raise SpecError(f"law '{law}' of {implementation.loss} is false for its definition", Place(loss))
     require_regimes(chosen, [implementation.loss])
     found = run(Plan(chosen, cells_of(implementation, chosen)), lambda event: None)
     if all(row.verdict is Verdict.SKIP for row in found.results):
@@ -86,7 +91,7 @@ def _bind(
     bound: dict[str, Any],
     fixed: dict[str, Any],
 ) -> Implementation:
-    declared = [d for d in declarations(function) if d.loss == loss and framework in (None, d.framework)]
+    declared = [d for d in declarations(function) if _same(d, loss) and framework in (None, d.framework)]
     if declared and not fixed:
         first = declared[0]
         return bind(
@@ -95,6 +100,12 @@ def _bind(
             gradient=bound["gradient"] or first.gradient, **first.fixed,
         )  # fmt: skip
     return bind(function, loss, framework or _framework_of(function), **bound, **fixed)
+
+
+def _same(declaration: Declaration, loss: str) -> bool:
+    """Whether a declaration is of a loss: of that name, or of the same file, named from where it stands."""
+    home = Path(declaration.path).parent
+    return declaration.loss == loss or (home / declaration.loss).resolve() == Path(loss).resolve()
 
 
 def _framework_of(function: Callable[..., Any]) -> str:

@@ -110,7 +110,9 @@ class _Smaller:
             small = minimise(case, cell.spec, fails, budget, keep=self.keep & set(case.parameters))
             if not case.variables:
                 self.known.append(small)
-        return small, observe(cell, check, small) or seen
+        again = observe(cell, check, small)
+        # a function that answers anew each time may pass now: then the failure is told as it was seen
+        return (small, again) if again is not None and again.verdict is seen.verdict else (case, seen)
 
 
 def _way(seen: Observation) -> tuple[str, bool]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from lossproof import waivers as waiving
+from lossproof.audit.observe import raised
 from lossproof.audit.results import Verdict
 from lossproof.checks.observation import Observation, worst
 from lossproof.checks.trial import Cell
@@ -47,7 +48,7 @@ class Ledger:
 
     def note(self, row: Row, check: str, case: Case, observe: Observe) -> Observation | None:
         """Look at a case and write down what was seen; None where the check does not apply."""
-        seen = _tried(observe, case)
+        seen = self._tried(check, observe, case)
         if seen is None:
             return None
         if seen.verdict in (Verdict.FAIL, Verdict.ERROR):
@@ -65,13 +66,19 @@ class Ledger:
             row.fail(case, seen)
             return seen
         row.waived.append((case, seen, covering[0]))
-        again = None if rest is None else _tried(observe, rest)
+        again = None if rest is None else self._tried(check, observe, rest)
         if rest is not None and again is not None and again.verdict in (Verdict.FAIL, Verdict.ERROR):
             row.fail(rest, again)
             return again
         waived = replace(seen, verdict=Verdict.WAIVED, reason=covering[0].reason)
         row.observations.append(waived)
         return waived
+
+    def _tried(self, check: str, observe: Observe, case: Case) -> Observation | None:
+        try:
+            return observe(case)
+        except ImplementationError as error:
+            return raised(self.cell, check, error)
 
     def covering(self, check: str, bits: float | None) -> list[Waiver]:
         """The waivers for a check of this cell that accept so many lost bits."""
@@ -85,19 +92,23 @@ class Ledger:
         return bool(covering) and waiving.without(case, self.cell.spec, covering) is not case
 
 
-def _tried(observe: Observe, case: Case) -> Observation | None:
-    try:
-        return observe(case)
-    except ImplementationError as error:
-        return Observation(Verdict.ERROR, 1, reason=str(error))
-
-
 def summary(row: Row) -> Observation:
-    """The row as one observation; a waived failure counts between degraded and fail."""
+    """The row as one observation; a waived failure counts between degraded and fail.
+
+    A row that compared nothing is no pass: it is a skip with its reason.
+    """
     waived = [o for o in row.observations if o.verdict is Verdict.WAIVED]
     others = [o for o in row.observations if o.verdict is not Verdict.WAIVED]
     merged = worst(others) if others else Observation(Verdict.PASS)
     if not waived or merged.verdict in (Verdict.FAIL, Verdict.ERROR):
+        if merged.verdict is Verdict.PASS and not merged.cases:
+            open_cases = merged.undecided
+            reason = (
+                f"undecided in all {open_cases:,} cases"
+                if open_cases
+                else "no case to which the check applies"
+            )
+            return replace(merged, verdict=Verdict.SKIP, bits=None, reason=reason)
         return merged
     total = worst([replace(o, verdict=Verdict.FAIL) for o in waived])
     return replace(

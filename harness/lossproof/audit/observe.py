@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lossproof.audit.results import Verdict
-from lossproof.checks import CASE_CHECKS, FIRST_CASE_CHECKS, laws
+from lossproof.checks import CASE_CHECKS, FIRST_CASE_CHECKS, gradient, laws
 from lossproof.checks.observation import Observation
 from lossproof.checks.trial import Cell, Trial
 from lossproof.errors import ImplementationError, UsageError, suggest
@@ -23,6 +23,15 @@ def observe(cell: Cell, check: str, case: Case) -> Observation | None:
         if check in _BY_NAME:
             return _BY_NAME[check].observe(Trial(cell, case))
     except ImplementationError as error:
-        return Observation(Verdict.ERROR, 1, reason=str(error))
+        return raised(cell, check, error)
     known = [*_BY_NAME, *(laws.PREFIX + name for name in cell.spec.laws)]
     raise UsageError(f"{cell.spec.loss} has no check '{check}'{suggest(check, known)}")
+
+
+def raised(cell: Cell, check: str, error: ImplementationError) -> Observation:
+    """The error of an implementation that raised; in the gradient check the snippet is to ask for a gradient."""
+    names = [
+        name for name, declared in cell.spec.inputs.items() if declared.is_real and declared.differentiable
+    ]
+    quantity = f"gradient in {names[0]}" if check == gradient.NAME and names else "value"
+    return Observation(Verdict.ERROR, 1, reason=str(error), quantity=quantity)

@@ -9,7 +9,15 @@ from lossproof.audit.results import Problem
 from lossproof.errors import LossproofError, UsageError, suggest
 from lossproof.floats import DTYPES
 from lossproof.frameworks import DEVICES, MODES, NAMES, framework
-from lossproof.implementation import AdapterSkip, Implementation, bind_target, bundled, discover, registered
+from lossproof.implementation import (
+    AdapterSkip,
+    Implementation,
+    bind_target,
+    bundled,
+    discover,
+    registered,
+    whole,
+)
 from lossproof.inputs import PROFILES, regimes_of
 from lossproof.spec import library
 
@@ -49,8 +57,11 @@ class PlannedCell:
 
 @dataclass
 class Plan:
+    """declared: all that the adapters declare, also what the options leave out: laws call it."""
+
     options: Options
     cells: list[PlannedCell] = field(default_factory=list)
+    declared: list[Implementation] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     skipped_adapters: list[AdapterSkip] = field(default_factory=list)
 
@@ -120,13 +131,34 @@ def _implementations(options: Options, made: Plan) -> list[Implementation]:
     targets = options.targets or (*bundled(demonstrations=False), *registered())
     for target in targets:
         implementations, problems = discover(target)
-        found += implementations
+        found += [each for each in implementations if not _taken(each, found, made)]
+        made.declared += discover(whole(target))[0]
         for problem in problems:
             if isinstance(problem, AdapterSkip):
                 made.skipped_adapters.append(problem)
             else:
                 made.problems.append(problem)
     return found
+
+
+def _taken(implementation: Implementation, found: Sequence[Implementation], made: Plan) -> bool:
+    """Whether another adapter has the name already; then it is a problem, since results are told by name."""
+    for other in found:
+        same = (other.name, other.loss, other.framework) == (
+            implementation.name,
+            implementation.loss,
+            implementation.framework,
+        )
+        if same and other.target != implementation.target:
+            made.problems.append(
+                Problem(
+                    implementation.target,
+                    f"'{implementation.name}' is in {other.target.rpartition(':')[0]} too; rename one of the files, "
+                    "or say name=",
+                )
+            )
+            return True
+    return False
 
 
 def cells_of(implementation: Implementation, options: Options) -> list[PlannedCell]:

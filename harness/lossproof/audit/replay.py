@@ -15,7 +15,7 @@ from lossproof.audit.worker import siblings_of
 from lossproof.checks.trial import Cell
 from lossproof.errors import UsageError, suggest
 from lossproof.frameworks import framework
-from lossproof.implementation import Implementation, bind_target, discover
+from lossproof.implementation import Implementation, bind_target, discover, whole
 from lossproof.inputs.case import Array, Case
 from lossproof.spec import library
 from lossproof.spec.graph import kind_of
@@ -67,7 +67,7 @@ def _replay(finding: Finding) -> Replayed:
 def _find(finding: Finding) -> tuple[Implementation | None, dict[str, Implementation], str | None]:
     if not finding.target:
         return None, {}, "the implementation was a function of a session and cannot be found again"
-    everything, problems = discover(finding.target.rpartition(":")[0])
+    everything, problems = discover(whole(finding.target))
     wanted = (finding.implementation, finding.loss, finding.framework)
     for each in everything:
         if (each.name, each.loss, each.framework) == wanted:

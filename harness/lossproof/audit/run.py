@@ -20,7 +20,7 @@ from lossproof.audit.results import Problem, Result, Run, Verdict
 from lossproof.checks import NAMES, answers, laws
 from lossproof.spec import library
 
-RECYCLE = 40
+RECYCLE = 12
 """Batches after which a worker process is replaced: compiled functions pile up in a framework's caches."""
 
 FEW = 8
@@ -68,10 +68,9 @@ def _finished(plan: Plan, wanted: list[PlannedCell]) -> Iterator[CellFinished | 
         batches.setdefault((cell.implementation.loss, cell.dtype), []).append(cell)
     jobs = min(jobs, len(batches))
     if jobs <= 1 or any(not cell.implementation.target for cell in wanted):
-        everything = [cell.implementation for cell in plan.cells]
         for batch in batches.values():
             for cell in batch:
-                siblings = worker.siblings_of(cell.implementation, everything)
+                siblings = worker.siblings_of(cell.implementation, plan.declared)
                 yield worker.examine(cell, siblings, worker.Settings.of(options))
             answers.forget()
         return

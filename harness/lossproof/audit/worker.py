@@ -16,7 +16,7 @@ from lossproof.audit.prove import prove_law
 from lossproof.checks import answers
 from lossproof.checks.trial import Cell
 from lossproof.frameworks import framework
-from lossproof.implementation import Implementation, bind_target, discover
+from lossproof.implementation import Implementation, bind_target, discover, whole
 from lossproof.inputs import PROFILES
 from lossproof.spec import library
 
@@ -102,7 +102,7 @@ def examine(
     )
     profile = PROFILES[settings.profile]
     results, findings = Examination(
-        cell, profile, settings.seed, settings.regimes, _waivers(), settings.laws_compiled, _false_laws(i)
+        cell, profile, settings.seed, settings.regimes, _waivers(), settings.laws_compiled, false_laws(i)
     ).run()
     return CellFinished(
         i.name, i.loss, i.framework, planned.device, planned.mode, planned.dtype, tuple(results), tuple(findings),
@@ -115,13 +115,13 @@ def _waivers() -> tuple[waivers.Waiver, ...]:
     return tuple(waivers.bundled())
 
 
-def _false_laws(implementation: Implementation) -> frozenset[str]:
+def false_laws(implementation: Implementation) -> frozenset[str]:
     """The laws of a user's own spec that no implementation can be held to; bundled specs are proven."""
-    return _false_laws_of(implementation.loss) if implementation.spec else frozenset()
+    return _proved_false(implementation.loss) if implementation.spec else frozenset()
 
 
 @functools.cache
-def _false_laws_of(loss: str) -> frozenset[str]:
+def _proved_false(loss: str) -> frozenset[str]:
     spec = library.get(loss)
     return frozenset(
         name for name in spec.laws if prove_law(spec, name, PROFILES["quick"], 0).verdict == "false"
@@ -134,7 +134,7 @@ def _find(
 ) -> tuple[Implementation, dict[str, Implementation]]:
     if bound:
         return bind_target(target, loss, framework_name), {}
-    everything, _ = _discovered(target.rpartition(":")[0])
+    everything, _ = _discovered(whole(target))
     for each in everything:
         if (each.name, each.loss, each.framework) == (name, loss, framework_name):
             return each, siblings_of(each, everything)
@@ -149,8 +149,9 @@ def _discovered(adapter: str) -> tuple[list[Implementation], object]:
 def siblings_of(implementation: Implementation, among: list[Implementation]) -> dict[str, Implementation]:
     """The same adapter's implementations of other losses in the same framework; the first of each loss."""
     found: dict[str, Implementation] = {}
+    home = whole(implementation.target)
     for each in among:
-        same = each.adapter == implementation.adapter and each.framework == implementation.framework
+        same = whole(each.target) == home and each.framework == implementation.framework
         if same and each.loss != implementation.loss:
             found.setdefault(each.loss, each)
     return found

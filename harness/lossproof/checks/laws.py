@@ -45,7 +45,7 @@ def observe(cell: Cell, name: str, case: Case) -> Observation:
         cases, undecided = _counts(passing)
         broken = values.broken and _told_only_by_definition(cell, name, case, passing)
         if not broken and not any(v.any() for v in violated):
-            return Observation(Verdict.PASS, cases, undecided, 0.0)
+            return Observation(Verdict.PASS, cases, undecided, 0.0, note(cell, name, statics))
         text = _text(law.law)
         if broken:
             return Observation(

@@ -6,6 +6,7 @@ from lossproof.implementation.binding import bind
 from lossproof.implementation.declare import implements
 from lossproof.implementation.discovery import AdapterSkip, bind_target, bundled, discover, registered
 from lossproof.implementation.model import Implementation
+from lossproof.implementation.targets import whole
 
 __all__ = [
     "AdapterSkip",
@@ -16,4 +17,5 @@ __all__ = [
     "discover",
     "implements",
     "registered",
+    "whole",
 ]

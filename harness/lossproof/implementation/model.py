@@ -45,14 +45,3 @@ class Implementation:
     def arguments(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """The keywords to call the function with, of every parameter of a case: those that it takes."""
         return {name: self.fixed.get(name, parameters[name]) for name in parameters if name in self.takes}
-
-    def settle(self, parameters: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-        """The parameters as this implementation has them: drawn where free, else fixed, else the default."""
-        return {
-            name: self.fixed[name]
-            if name in self.fixed
-            else parameters[name]
-            if name in self.free
-            else default
-            for name, default in defaults.items()
-        }

@@ -97,6 +97,12 @@ def parse(text: str) -> Target:
     raise UsageError(f"'{text}' is no file, module or adapter{suggest(word, _adapters())}")
 
 
+def whole(text: str) -> str:
+    """The target of a whole adapter, of a target that may name one function of it."""
+    head, colon, tail = text.rpartition(":")
+    return head if colon and not os.path.exists(text) and tail.isidentifier() else text
+
+
 def load(target: Target) -> ModuleType:
     """Import what a target names.
 
