@@ -96,7 +96,8 @@ def test_each_mistake_comes_with_a_minimal_case(textbook: Run, name: str) -> Non
     findings = {f.check: f for f in textbook.findings if _function(f.implementation) == name}
     for check in TABLE[name]:
         real = [a for a in _inputs(findings[check]).values() if a.dtype.kind == "f"]
-        assert all(array.size <= 10 for array in real), findings[check].inputs
+        # what answers by chance may pass on any smaller case
+        assert name == "dropout_left_on" or all(array.size <= 10 for array in real), findings[check].inputs
         assert findings[check].snippet
 
 

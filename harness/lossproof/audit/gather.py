@@ -96,13 +96,17 @@ class _Smaller:
     ) -> tuple[Case, Observation]:
         """The smallest case found on which the check fails in the same way, and what it sees there."""
         cell = self.ledger.cell
+        failed: dict[tuple[object, ...], Observation] = {case.fingerprint: seen}
 
         def fails(candidate: Case) -> bool:
             found = observe(cell, check, candidate)
             if found is None or found.verdict is not seen.verdict or _way(found) != _way(seen):
                 return False
             # a smaller case must show this failure, not a waived one that takes its place
-            return waived or not self.ledger.covered(check, candidate, found)
+            if not waived and self.ledger.covered(check, candidate, found):
+                return False
+            failed[candidate.fingerprint] = found
+            return True
 
         small = next((known for known in self.known if not case.variables and fails(known)), None)
         if small is None:
@@ -110,9 +114,8 @@ class _Smaller:
             small = minimise(case, cell.spec, fails, budget, keep=self.keep & set(case.parameters))
             if not case.variables:
                 self.known.append(small)
-        again = observe(cell, check, small)
-        # a function that answers anew each time may pass now: then the failure is told as it was seen
-        return (small, again) if again is not None and again.verdict is seen.verdict else (case, seen)
+        # as it was seen there: a function that answers anew each time may pass by now
+        return small, failed[small.fingerprint]
 
 
 def _way(seen: Observation) -> tuple[str, bool]:

@@ -25,3 +25,12 @@ class Case:
     inputs: Mapping[str, Array]
     parameters: Mapping[str, Any]
     variables: Mapping[str, Array] = field(default_factory=dict)
+
+    @property
+    def fingerprint(self) -> tuple[object, ...]:
+        """Equal for equal inputs, variables and parameters; hashable."""
+        parts = [*self.inputs.items(), *self.variables.items(), *self.parameters.items()]
+        return tuple(
+            (name, value.shape, value.tobytes()) if isinstance(value, np.ndarray) else (name, repr(value))
+            for name, value in parts
+        )

@@ -25,15 +25,6 @@ LONGEST = 64
 """Arrays with more entries are shortened as a whole only."""
 
 
-def _print(case: Case) -> tuple[object, ...]:
-    """Equal for equal cases."""
-    arrays = [*case.inputs.items(), *case.variables.items(), *case.parameters.items()]
-    return tuple(
-        (name, value.shape, value.tobytes()) if isinstance(value, np.ndarray) else (name, repr(value))
-        for name, value in arrays
-    )
-
-
 class Search:
     """The best case so far and what is left of the budget."""
 
@@ -43,7 +34,7 @@ class Search:
         self.best = case
         self.left = budget
         self._fails, self._legal = fails, legal
-        self._failed = {_print(case): True}
+        self._failed = {case.fingerprint: True}
 
     @property
     def spent(self) -> bool:
@@ -51,7 +42,7 @@ class Search:
 
     def attempt(self, candidate: Case) -> bool:
         """Whether the candidate is legal and fails; it is the best from then on. Asks once for each."""
-        key = _print(candidate)
+        key = candidate.fingerprint
         if key not in self._failed:
             if self.spent or not self._legal(candidate):
                 return False
