@@ -66,7 +66,7 @@ def _replay(finding: Finding) -> Replayed:
 
 def _find(finding: Finding) -> tuple[Implementation | None, dict[str, Implementation], str | None]:
     if not finding.target:
-        return None, {}, "the implementation was a function of a session and cannot be found again"
+        return None, {}, "the implementation was defined in a running program and cannot be found again"
     everything, problems = discover(whole(finding.target))
     wanted = (finding.implementation, finding.loss, finding.framework)
     for each in everything:

@@ -22,7 +22,7 @@ class Verdict(StrEnum):
 class Result:
     """One row: one check of one implementation at one dtype, device and mode.
 
-    check: accuracy, gradient, finiteness, shape, batch_independence, purity, determinism or law:<name>.
+    check: accuracy, gradient, finiteness, shape_and_dtype, batch_independence, purity, determinism or law:<name>.
     regime: the regime that the row is about; None where the check spans them all.
     cases: how many elements were compared; undecided: how many could not be decided.
     bits_lost: the worst over the cases; inf for a nan or inf where the truth has none; None where not measured.

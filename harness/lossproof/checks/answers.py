@@ -33,7 +33,7 @@ def point_of(spec: Spec, case: Case, extra: Mapping[str, Array] | None = None) -
 
 
 def value_reference(spec: Spec, case: Case, working: Format, flush: bool) -> Reference:
-    """Truth and tolerance of the loss at a case."""
+    """Truth and attainable error of the loss at a case."""
 
     def ask() -> Reference:
         statics = graph.statics_of(spec, case.parameters)
@@ -46,7 +46,7 @@ def value_reference(spec: Spec, case: Case, working: Format, flush: bool) -> Ref
 def gradient_references(
     spec: Spec, case: Case, cotangent: Array, working: Format, flush: bool
 ) -> dict[str, Reference]:
-    """Truth and tolerance of the vector–Jacobian product, for each differentiable input."""
+    """Truth and attainable error of the vector–Jacobian product, for each differentiable input."""
 
     def ask() -> dict[str, Reference]:
         statics = graph.statics_of(spec, case.parameters)

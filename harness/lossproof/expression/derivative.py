@@ -1,8 +1,8 @@
 """Reverse-mode derivative: from a graph to the graph of its vector–Jacobian product.
 
-The result is made of the same primitives, so that one evaluator gives values, gradients and both of their
-tolerances. Where a function has a kink, its derivative is the ball of every subgradient, which no precision
-makes narrow: such an element counts as undecided.
+The result is made of the same primitives, so that one evaluator gives values, gradients, and the attainable
+error and excuse of both. Where a function has a kink, its derivative is the ball of every subgradient, which no
+precision makes narrow: such an element counts as undecided.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ class Point:
 
 @dataclass
 class Reference:
-    """Truth and tolerance of one array of results, elementwise; radii are float64 in the units of the value.
+    """Truth and attainable error of one array of results, elementwise; radii are float64 in the units of the value.
 
     truth: balls. expected: truth rounded to the storage format. defined: whether truth is decided.
     attainable: inf where no result can be blamed.
