@@ -209,7 +209,13 @@ class Trial:
     def _without_infinite(self, name: str, reference: Reference) -> Reference:
         undecided = ~np.isfinite(reference.expected) & ~overflowed(reference)
         undecided = undecided | self._rows_like(name, reference.truth.shape)
-        return replace(reference, attainable=np.where(undecided, np.inf, reference.attainable))
+        # what is flushed to zero before the cotangent multiplies it is missing so many times over
+        flushed = (
+            self.cell.storage.smallest_normal
+            / 8
+            * float(np.abs(self.cotangent.astype(np.float64)).max(initial=1))
+        )
+        return replace(reference, attainable=np.where(undecided, np.inf, reference.attainable + flushed))
 
     def _rows_like(self, name: str, shape: tuple[int, ...]) -> Array:
         """Elements of an input whose gradient depends on a result that is infinite or undecided."""
