@@ -21,7 +21,7 @@ from lossproof.expression import primitives as p
 from lossproof.inputs.case import Array, Case
 from lossproof.oracle.arb_tier import ArbArithmetic
 from lossproof.oracle.evaluate import Bindings, evaluate
-from lossproof.oracle.reference import exact_leaves
+from lossproof.oracle.certified import exact_leaves
 from lossproof.spec import graph
 from lossproof.spec.model import Spec
 
@@ -48,14 +48,19 @@ class Waiver(BaseModel):
     expires: datetime.date
     case: dict[str, Any] = Field(default_factory=dict)
 
+    @property
+    def in_force(self) -> bool:
+        """Whether it has not expired."""
+        return datetime.date.today() <= self.expires
+
     def covers(self, implementation: str, loss: str, check: str, dtype: str) -> bool:
-        """Whether the waiver is about this implementation, loss, check and dtype, and has not expired."""
+        """Whether the waiver is about this implementation, loss, check and dtype, and is in force."""
         return (
             self.implementation == implementation
             and self.loss == loss
             and any(fnmatch.fnmatchcase(check, pattern) for pattern in self.checks)
             and (self.dtypes is None or dtype in self.dtypes)
-            and datetime.date.today() <= self.expires
+            and self.in_force
         )
 
     def accepts(self, bits: float | None) -> bool:

@@ -64,7 +64,7 @@ class Examination:
             self.errors.append((case, error))
             return
         self.accepted.add(self.cases.convention(case))
-        if self.ordinary is None and trial.reference.truth.size >= ENOUGH:
+        if self.ordinary is None and trial.reference.size >= ENOUGH:
             self.ordinary = trial
         for check in CASE_CHECKS if not first else (*CASE_CHECKS, *FIRST_CASE_CHECKS):
             self._note(check, trial)

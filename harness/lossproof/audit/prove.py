@@ -13,7 +13,7 @@ from lossproof.checks.answers import point_of
 from lossproof.errors import UsageError
 from lossproof.inputs import PROFILES, Case, Profile, draw, expand, minimise, regimes_of
 from lossproof.oracle.law import Array, ClauseValue, by_definition, evaluate_law
-from lossproof.oracle.reference import truth_precisions
+from lossproof.oracle.certified import truth_precisions
 from lossproof.spec import graph, library
 from lossproof.spec.law_graph import applies
 from lossproof.spec.load import check_expressions

@@ -11,12 +11,18 @@ import numpy as np
 from lossproof.floats import FORMATS, Format
 from lossproof.inputs.case import Array, Case
 from lossproof.oracle.law import bind_dimensions
-from lossproof.oracle.reference import Point, Reference, references
+from lossproof.oracle.reference import Evaluation, Point, Reference, references
 from lossproof.spec import graph
 from lossproof.spec.model import Spec
 
 _KEPT = 20_000
+"""References; a cell of the standard profile asks for some hundreds."""
+
+_LARGEST = 2**20
+"""Bytes of inputs above which an answer is not remembered: such a case is met by few, and costs more to keep."""
+
 _remembered: OrderedDict[Any, Any] = OrderedDict()
+_latest: tuple[tuple[Any, ...], Evaluation] | None = None
 
 
 def point_of(spec: Spec, case: Case, extra: Mapping[str, Array] | None = None) -> Point:
@@ -29,7 +35,16 @@ def point_of(spec: Spec, case: Case, extra: Mapping[str, Array] | None = None) -
         elif isinstance(value, int | float):
             numbers[name] = value
     dimensions = bind_dimensions(spec, {name: array.shape for name, array in case.inputs.items()})
-    return Point(arrays | dict(extra or {}), numbers, dimensions, FORMATS[case.dtype])
+    rows = spec.independent
+    if rows is not None and rows not in output_names(spec, case):
+        rows = None
+    return Point(arrays | dict(extra or {}), numbers, dimensions, FORMATS[case.dtype], rows)
+
+
+def output_names(spec: Spec, case: Case) -> list[str | None]:
+    """The names of the dimensions of the result at a case; None for a size that has none."""
+    statics = graph.statics_of(spec, case.parameters)
+    return [size.name for size in graph.definition(spec, statics).shape]
 
 
 def value_reference(spec: Spec, case: Case, working: Format, flush: bool) -> Reference:
@@ -37,10 +52,10 @@ def value_reference(spec: Spec, case: Case, working: Format, flush: bool) -> Ref
 
     def ask() -> Reference:
         statics = graph.statics_of(spec, case.parameters)
-        nodes = [graph.definition(spec, statics)]
-        return references(nodes, point_of(spec, case), working, flush, _excuses(spec, statics))[0]
+        evaluation = _evaluation(spec, case, working, flush)
+        return evaluation.references([graph.definition(spec, statics)])[0]
 
-    return _remember(("value", *_key(spec, case, working, flush)), ask)  # type: ignore[no-any-return]
+    return _remember("value", spec, case, working, flush, None, ask)  # type: ignore[no-any-return]
 
 
 def gradient_references(
@@ -49,16 +64,28 @@ def gradient_references(
     """Truth and attainable error of the vector–Jacobian product, for each differentiable input."""
 
     def ask() -> dict[str, Reference]:
-        statics = graph.statics_of(spec, case.parameters)
-        nodes = graph.gradient(spec, statics)
+        nodes = graph.gradient(spec, graph.statics_of(spec, case.parameters))
         if not nodes:
             return {}
-        point = point_of(spec, case, {graph.COTANGENT: cotangent})
-        found = references(list(nodes.values()), point, working, flush, _excuses(spec, statics))
+        evaluation = _evaluation(spec, case, working, flush)
+        found = evaluation.references(list(nodes.values()), {graph.COTANGENT: cotangent})
         return dict(zip(nodes, found, strict=True))
 
-    key = ("gradient", *_key(spec, case, working, flush), cotangent.shape, cotangent.tobytes())
-    return _remember(key, ask)  # type: ignore[no-any-return]
+    return _remember("gradient", spec, case, working, flush, cotangent, ask)  # type: ignore[no-any-return]
+
+
+def _evaluation(spec: Spec, case: Case, working: Format, flush: bool) -> Evaluation:
+    """The evaluation at a case: value and gradient, asked one after the other, share what they have in common."""
+    global _latest
+    key = (spec, case, working, flush)
+    if _latest is not None and all(a is b for a, b in zip(_latest[0], key, strict=True)):
+        return _latest[1]
+    if _latest is not None:
+        _latest[1].release()
+    statics = graph.statics_of(spec, case.parameters)
+    excuses = {name: graph.aside(spec, statics, text) for name, text in spec.excuse.items()}
+    _latest = key, Evaluation(point_of(spec, case), working, flush, excuses)
+    return _latest[1]
 
 
 def slack(spec: Spec, case: Case, part: str) -> Array | float:
@@ -72,8 +99,20 @@ def slack(spec: Spec, case: Case, part: str) -> Array | float:
     return np.asarray(np.nan_to_num(np.abs(reference.expected)) * 8 * storage.unit_roundoff)
 
 
-def _excuses(spec: Spec, statics: graph.Statics) -> dict[str, Any]:
-    return {name: graph.aside(spec, statics, text) for name, text in spec.excuse.items()}
+def _remember(
+    kind: str, spec: Spec, case: Case, working: Format, flush: bool, cotangent: Array | None, ask: Any
+) -> Any:
+    if sum(array.nbytes for array in case.inputs.values()) > _LARGEST:
+        return ask()
+    extra = None if cotangent is None else (cotangent.shape, cotangent.tobytes())
+    key = (kind, *_key(spec, case, working, flush), extra)
+    if key in _remembered:
+        _remembered.move_to_end(key)
+        return _remembered[key]
+    found = _remembered[key] = ask()
+    if len(_remembered) > _KEPT:
+        _remembered.popitem(last=False)
+    return found
 
 
 def _key(spec: Spec, case: Case, working: Format, flush: bool) -> tuple[Any, ...]:
@@ -85,16 +124,8 @@ def _key(spec: Spec, case: Case, working: Format, flush: bool) -> tuple[Any, ...
     return (id(spec), case.dtype, arrays, parameters, working.name, flush)
 
 
-def _remember(key: Any, ask: Any) -> Any:
-    if key in _remembered:
-        _remembered.move_to_end(key)
-        return _remembered[key]
-    found = _remembered[key] = ask()
-    if len(_remembered) > _KEPT:
-        _remembered.popitem(last=False)
-    return found
-
-
 def forget() -> None:
     """Drop every remembered reference."""
+    global _latest
     _remembered.clear()
+    _latest = None

@@ -31,7 +31,7 @@ def observe(trial: Trial) -> Observation | None:
     if axis is None or axis not in names or not trial.shape_fits:
         return None
     place = names.index(axis)
-    rows = trial.reference.truth.shape[place]
+    rows = trial.reference.shape[place]
     if rows < 2:
         return None
     first = np.take(trial.outcome.value, rows - 1, place)

@@ -22,9 +22,10 @@ from lossproof.implementation import Implementation
 from lossproof.inputs.case import Array, Case
 from lossproof.oracle import ball
 from lossproof.oracle.arb_tier import ArbArithmetic, precision
+from lossproof.oracle.certified import elementwise, nearest, truth_precisions
 from lossproof.oracle.law import ClauseValue, evaluate_definition, evaluate_law
-from lossproof.oracle.reference import Reference, elementwise, nearest, truth_precisions
-from lossproof.oracle.verdict import FAIL, degraded_bits, distance, judge
+from lossproof.oracle.reference import Reference
+from lossproof.oracle.verdict import FAIL, degraded_bits, distances, judge
 from lossproof.spec import graph, library
 from lossproof.spec.law_graph import Call
 from lossproof.spec.model import Spec
@@ -123,7 +124,7 @@ class Values:
             if not trial.shape_fits:
                 raise LawSkippedError("the result has another shape than the spec's")
             got, reference = trial.gradients[site.wrt], trial.gradient_references[site.wrt]
-            if got.shape != reference.truth.shape:
+            if got.shape != reference.shape:
                 raise LawSkippedError("the gradient has another shape than its input")
         got = np.asarray(got).astype(np.float64)
         if site.own:
@@ -136,44 +137,55 @@ class Values:
         return got, reference, spread
 
     def _look_for_broken(self, got: Array, reference: Reference) -> None:
-        for index in np.ndindex(got.shape):
-            known = math.isfinite(reference.attainable[index])
-            if known and math.isinf(distance(float(got[index]), reference, index)):
-                self.broken = f"{got[index]:.6g} stands for {reference.expected[index]:.6g}"
-                self.shown = (reference.expected, reference.attainable, got)
-                return
+        error = distances(got, reference.middle, reference.expected, reference.storage)
+        for at in map(tuple, np.argwhere(np.isinf(error) & np.isfinite(reference.attainable))[:1]):
+            self.broken = f"{got[at]:.6g} stands for {reference.expected[at]:.6g}"
+            self.shown = (reference.expected, reference.attainable, got)
 
     def _radius(self, cell: Cell, reference: Reference) -> Array:
         attainable = reference.attainable
         if self._level == "pass":
             return 8 * attainable
+        certified = reference.whole
         wide = np.maximum(
-            attainable * 2.0 ** degraded_bits(reference.storage), 8 * (attainable + reference.excuse)
+            attainable * 2.0 ** degraded_bits(reference.storage), 8 * (attainable + certified.excuse)
         )
         if reference.storage.precision < cell.working.precision:
-            wide = np.maximum(wide, 8 * reference.attainable_at(reference.storage))
+            wide = np.maximum(wide, 8 * certified.coarse)
         return np.asarray(wide)
 
 
 def _case(cell: Cell, case: Case, site: Call, args: list[Array]) -> tuple[Case, bool]:
     """The case of a call inside a law, and whether no argument had to be rounded."""
     exact = True
+    rounded: list[Array] = []
+    real = [*(i.is_real for i in cell.spec.inputs.values()), *(True for _ in site.given)]
+    for place, (array, is_real) in enumerate(zip(args, real, strict=True)):
+        if is_real and array.ndim == 0 and place >= len(cell.spec.inputs):
+            # a parameter goes to the implementation as a Python number
+            value = float(array.item().mid())
+            array, same = np.asarray(value), bool(array.item() == value)
+        elif is_real:
+            array, same = _rounded(array, cell)
+        else:
+            same = True
+        rounded.append(array)
+        exact = exact and same
+    return case_of(cell, case, site, rounded), exact
+
+
+def case_of(cell: Cell, case: Case, site: Call, args: list[Array]) -> Case:
+    """The case of a call inside a law. args: inputs, then the parameters of the call, in the dtype under test."""
     inputs: dict[str, Array] = {}
     for (name, declared), array in zip(cell.spec.inputs.items(), args, strict=False):
         if declared.is_real:
-            rounded, same = _rounded(array, cell)
-            inputs[name], exact = rounded, exact and same
+            inputs[name] = np.ascontiguousarray(array).astype(cell.storage.dtype)
         else:
             inputs[name] = np.ascontiguousarray(array.astype(bool if array.dtype == object else array.dtype))
     parameters: dict[str, Any] = {k: v for k, v in site.statics if k not in site.given}
     for name, array in zip(site.given, args[len(cell.spec.inputs) :], strict=True):
-        if array.ndim:
-            rounded, same = _rounded(array, cell)
-            parameters[name], exact = rounded, exact and same
-        else:
-            value = float(array.item().mid())
-            parameters[name], exact = value, exact and bool(array.item() == value)
-    return Case(cell.spec.loss, case.dtype, case.regime, inputs, parameters), exact
+        parameters[name] = array if array.ndim else float(array)
+    return Case(cell.spec.loss, case.dtype, case.regime, inputs, parameters)
 
 
 def _rounded(array: Array, cell: Cell) -> tuple[Array, bool]:
@@ -217,8 +229,7 @@ def _to_balls(got: Array, reference: Reference, spread: Any, radius: Array) -> A
             out[index] = ball.NAN
         elif math.isinf(value):
             # an infinity that is an overflow stands for every number past the largest
-            true: arb = reference.truth.item(index)
-            out[index] = arb(value) if bool(true == value) else ball.NAN
+            out[index] = arb(value) if bool(reference.middle[index] == value) else ball.NAN
         else:
             out[index] = arb(value, width)
     return out

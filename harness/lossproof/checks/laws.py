@@ -13,14 +13,14 @@ import numpy as np
 from flint import arb
 
 from lossproof.audit.results import Verdict
-from lossproof.checks import answers
+from lossproof.checks import answers, law_vector
 from lossproof.checks.law_values import LawSkippedError, Values, refusal
 from lossproof.checks.observation import Observation
 from lossproof.checks.trial import Cell
 from lossproof.expression.node import topological
 from lossproof.inputs.case import Array, Case
+from lossproof.oracle.certified import elementwise, truth_precisions
 from lossproof.oracle.law import ClauseValue, by_definition, clauses, evaluate_law
-from lossproof.oracle.reference import elementwise, truth_precisions
 from lossproof.spec import graph, library
 from lossproof.spec.law_graph import Call, applies
 from lossproof.spec.model import Spec
@@ -38,6 +38,9 @@ def observe(cell: Cell, name: str, case: Case) -> Observation:
     statics = graph.statics_of(spec, case.parameters)
     if not applies(law, statics):
         return Observation(Verdict.PASS, 0, 0)
+    sure = law_vector.kept(cell, name, case)
+    if sure is not None:
+        return Observation(Verdict.PASS, sure.cases, sure.undecided, 0.0, note(cell, name, statics))
     values = Values(cell, case)
     try:
         passing = values.evaluate(name, statics, "pass")

@@ -51,16 +51,17 @@ def from_judgement(judgement: Judgement, reference: Reference, got: Array, quant
         return Observation(Verdict.PASS, 0, undecided, None, quantity=quantity)
     index = np.unravel_index(worst, judgement.verdicts.shape)
     found = _VERDICTS[int(judgement.verdicts[index])]
-    bits = float(judgement.bits[index])
+    bits = math.log2(max(1.0, float(judgement.ratio[index])))
+    low = judgement.low_precision is not None and bool(judgement.low_precision[index])
     return Observation(
         found,
         compared,
         undecided,
         bits,
-        _reason(found, bits, bool(judgement.low_precision[index]), reference, float(got[index])),
+        _reason(found, bits, low, reference, float(got[index])),
         quantity,
-        reference.expected,
-        reference.attainable,
+        judgement.expected,
+        judgement.attainable,
         got,
     )
 

@@ -11,7 +11,7 @@ NAME = "shape_and_dtype"
 
 def observe(trial: Trial) -> Observation | None:
     """Fails on another shape, or on another dtype."""
-    outcome, wanted = trial.outcome, trial.reference.truth.shape
+    outcome, wanted = trial.outcome, trial.reference.shape
     if outcome.value.shape != wanted:
         reason = f"the result has shape {list(outcome.value.shape)}, not {list(wanted)}"
     elif outcome.dtype != trial.cell.dtype:

@@ -111,10 +111,7 @@ class Trial:
     def reference(self) -> Reference:
         """Undecided where an input holds nan or +inf, which no domain allows."""
         found = answers.value_reference(self.cell.spec, self.case, self.cell.working, self.cell.flush)
-        illegal = self._illegal(found.truth.shape)
-        if not illegal.any():
-            return found
-        return replace(found, attainable=np.where(illegal, np.inf, found.attainable))
+        return found.undecided_at(self._illegal(found.shape))
 
     def _illegal(self, shape: tuple[int, ...]) -> Array:
         """Results that depend on an illegal entry of an input."""
@@ -141,7 +138,7 @@ class Trial:
 
     @property
     def shape_fits(self) -> bool:
-        return bool(self.outcome.value.shape == self.reference.truth.shape)
+        return bool(self.outcome.value.shape == self.reference.shape)
 
     @functools.cached_property
     def cotangent(self) -> Array:
@@ -207,15 +204,15 @@ class Trial:
         return {name: self._without_infinite(name, reference) for name, reference in found.items()}
 
     def _without_infinite(self, name: str, reference: Reference) -> Reference:
-        undecided = ~np.isfinite(reference.expected) & ~overflowed(reference)
-        undecided = undecided | self._rows_like(name, reference.truth.shape)
+        undecided = ~np.isfinite(reference.expected) & ~reference.overflowed
+        undecided = undecided | self._rows_like(name, reference.shape)
         # what is flushed to zero before the cotangent multiplies it is missing so many times over
         flushed = (
             self.cell.storage.smallest_normal
             / 8
             * float(np.abs(self.cotangent.astype(np.float64)).max(initial=1))
         )
-        return replace(reference, attainable=np.where(undecided, np.inf, reference.attainable + flushed))
+        return reference.wider(flushed).undecided_at(undecided)
 
     def _rows_like(self, name: str, shape: tuple[int, ...]) -> Array:
         """Elements of an input whose gradient depends on a result that is infinite or undecided."""
@@ -235,12 +232,6 @@ class Trial:
 def _along(rows: Array, place: int, rank: int) -> Array:
     """A mask of rows as an array of this rank, with its axis at `place`."""
     return np.expand_dims(rows, tuple(i for i in range(rank) if i != place))
-
-
-def overflowed(reference: Reference) -> Array:
-    """Elements whose truth is finite and rounds to an infinity of the format."""
-    finite = np.frompyfunc(lambda entry: entry.is_finite(), 1, 1)(reference.truth)
-    return np.asarray(finite).astype(bool) & np.isinf(reference.expected)
 
 
 def with_inputs(case: Case, inputs: Mapping[str, Array]) -> Case:

@@ -127,7 +127,12 @@ def _keep(ct: Node, node: Node) -> Node:
 
 def _log_softmax(_: int, ct: Node, node: Node, x: Node) -> Node:
     (axis,) = node.attributes
-    return e("sub", ct, e("mul", p.kept("softmax", x, axis), p.reduce("sum", ct, (axis,), keep=True)))
+    if ct.op == "scatter" and axis == len(ct.shape) - 1:
+        # one entry of each row has a cotangent: their sum is that entry
+        total = p.newaxis(ct.args[0], (axis,))
+    else:
+        total = p.reduce("sum", ct, (axis,), keep=True)
+    return e("sub", ct, e("mul", p.kept("softmax", x, axis), total))
 
 
 def _softmax(_: int, ct: Node, node: Node, x: Node) -> Node:
@@ -137,8 +142,7 @@ def _softmax(_: int, ct: Node, node: Node, x: Node) -> Node:
 
 
 def _take(_: int, ct: Node, node: Node, x: Node, index: Node) -> Node:
-    chosen = p.onehot(index, x.shape[-1])
-    spread = e("mul", p.newaxis(ct, (len(ct.shape),)), chosen)
+    spread = Node.make("scatter", (ct, index), (x.shape[-1],), (*index.shape, x.shape[-1]))
     if len(x.shape) == 1 and len(index.shape) >= 1:
         return p.reduce("sum", spread, tuple(range(len(index.shape))))
     return spread
@@ -152,7 +156,7 @@ def _matmul(position: int, ct: Node, _: Node, left: Node, right: Node) -> Node:
 
 def _stretch(ct: Node, node: Node, x: Node) -> Node:
     """The cotangent of a sum, given back to every summand."""
-    return e("add", _keep(ct, node), p.full(_number(0), x.shape))
+    return _part("stretch", _keep(ct, node), x, x.shape)
 
 
 def _part(op: str, ct: Node, x: Node, *attributes: object) -> Node:

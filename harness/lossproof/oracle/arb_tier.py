@@ -1,10 +1,4 @@
-"""The certified tier: arrays of Arb balls, as NumPy arrays of objects.
-
-One class serves every use. With `rounding` None it computes at the context's precision and rounds nothing on
-purpose: truth. With a format it models the textbook algorithm in that format: each step is widened by one unit
-roundoff, a result below the smallest normal number by that number (gradual underflow and flushing alike), and
-a step past the largest number becomes undecided (nan).
-"""
+"""The certified tier: arrays of Arb balls, as NumPy arrays of objects, at the precision of the context."""
 
 from __future__ import annotations
 
@@ -17,8 +11,7 @@ from typing import Any
 import numpy as np
 from flint import arb, ctx, fmpq
 
-from lossproof.floats import Format
-from lossproof.oracle import ball, kleene
+from lossproof.oracle import ball, kleene, structure
 from lossproof.oracle.objects import Array, mapped, objects
 
 
@@ -56,62 +49,38 @@ _UNARY = {
 }  # fmt: skip
 _BINARY = {
     "add": ball.add, "sub": ball.sub, "mul": ball.mul, "div": ball.div, "pow": ball.power, "times": ball.times,
-    "xlogy": ball.xlogy, "xdivy": ball.xdivy, "maximum": ball.maximum,
+    "xlogy": ball.xlogy, "xdivy": ball.xdivy, "rel_entr": ball.rel_entr, "maximum": ball.maximum,
     "minimum": lambda x, y: -ball.maximum(-x, -y), "step": ball.step,
 }  # fmt: skip
 _MAPPED = {name: mapped(f, 1) for name, f in _UNARY.items()} | {
     name: mapped(f, 2) for name, f in _BINARY.items()
 }
-_EXACT = frozenset({"neg", "abs", "sign", "slope_abs", "maximum", "minimum", "step"})
 
 
 class ArbArithmetic:
-    """Operations of the graph on arrays of balls."""
+    """Operations of the graph on arrays of balls; integers and booleans are NumPy arrays."""
 
-    def __init__(self, rounding: Format | None = None) -> None:
-        self.rounding = rounding
-        if rounding is not None:
-            self._unit = rounding.unit_roundoff
-            self._one = arb(1, rounding.unit_roundoff)
-            self._tiny = arb(0, rounding.smallest_normal)
-            self._least = arb(rounding.smallest_normal)
-            self._largest = arb(rounding.largest)
-            self._round = mapped(self._round_one, 1)
+    dtype = np.dtype(object)
+
+    def leaf(self, array: Array) -> Array:
+        """An input: floats as exact balls, integers and booleans as they are."""
+        return array if array.dtype.kind in "iub" else balls(array)
 
     def constant(self, value: Any) -> Array:
         return np.asarray(to_ball(value), dtype=object)
 
+    def integers(self, array: Array) -> Array:
+        return array
+
+    def full(self, value: Array, shape: tuple[int, ...]) -> Array:
+        return np.broadcast_to(value, shape)
+
     def operation(self, op: str) -> Callable[..., Array]:
-        if op in _MAPPED:
-            return (
-                _MAPPED[op] if op in _EXACT or self.rounding is None else partial(self._rounded, _MAPPED[op])
-            )
-        if op in kleene.COMPARED:
-            return kleene.COMPARED[op]
-        if op in kleene.LOGIC:
-            return kleene.LOGIC[op]
+        for table in (_MAPPED, kleene.COMPARED, kleene.LOGIC, structure.OPERATIONS):
+            if op in table:
+                return table[op]
         method: Callable[..., Array] = getattr(self, op)
         return method
-
-    def _rounded(self, function: Callable[..., Array], *args: Array) -> Array:
-        result: Array = self._round(function(*args))
-        return result
-
-    def _round_one(self, x: arb) -> arb:
-        if not x.is_finite() or x.is_zero():
-            return x
-        size = x.abs_upper()
-        if size > self._largest:
-            return ball.NAN
-        return x + self._tiny if size < self._least else x * self._one
-
-    def finish(self, x: Array) -> Array:
-        """A step's rounding, where there is one."""
-        return x if self.rounding is None else self._round(x)
-
-    def _inside(self, x: Array) -> Array:
-        """The rounding of a step inside a primitive, which may leave the exponent range unharmed."""
-        return x if self.rounding is None else np.asarray(x * self._one, dtype=object)
 
     # selection and conversion
 
@@ -129,25 +98,7 @@ class ArbArithmetic:
     def onehot(self, index: Array, classes: int) -> Array:
         return kleene.real(index[..., None] == np.arange(classes))
 
-    def rel_entr(self, x: Array, y: Array) -> Array:
-        """x log(x / y) as the textbook has it, either way: by the quotient, or by the difference of logarithms.
-
-        The attainable error is the larger of the two; a quotient past the largest number is undecided.
-        """
-        result = mapped(ball.rel_entr, 2)(x, y)
-        if self.rounding is None:
-            return result
-        return self.finish(mapped(self._rel_entr_one, 3)(result, x, y))
-
-    def _rel_entr_one(self, result: arb, x: arb, y: arb) -> arb:
-        if not result.is_finite() or x.is_zero():
-            return result
-        if (x / y).abs_upper() > self._largest:
-            return ball.NAN
-        size = x.log().abs_upper() + y.log().abs_upper() + 1
-        return result + arb(0, self._unit) * x.abs_upper() * size
-
-    # reductions, pairwise: the radius grows with the logarithm of the length
+    # reductions, pairwise
 
     def _tree(self, x: Array, axis: int, combine: Callable[[Array, Array], Array], empty: Any) -> Array:
         x = np.moveaxis(x, axis, 0)
@@ -165,7 +116,7 @@ class ArbArithmetic:
         return np.expand_dims(x, axes) if keep else x
 
     def sum(self, x: Array, axes: tuple[int, ...], keep: bool) -> Array:
-        return self._reduce(x, axes, keep, self.operation("add"), ball.ZERO)
+        return self._reduce(x, axes, keep, _MAPPED["add"], ball.ZERO)
 
     def max(self, x: Array, axes: tuple[int, ...], keep: bool) -> Array:
         return self._reduce(x, axes, keep, _MAPPED["maximum"], ball.NEG_INF)
@@ -194,44 +145,32 @@ class ArbArithmetic:
         return np.moveaxis(weights.reshape(moved.shape), range(len(axes)), axes)
 
     def norm(self, x: Array, axes: tuple[int, ...], keep: bool) -> Array:
-        """Euclidean length; no square inside leaves the exponent range."""
-        squares = self._inside(_MAPPED["square"](x))
-        total = self._reduce(squares, axes, keep, lambda a, b: self._inside(_MAPPED["add"](a, b)), ball.ZERO)
-        return self.finish(_MAPPED["sqrt"](total))
+        return np.asarray(_MAPPED["sqrt"](self.sum(_MAPPED["square"](x), axes, keep)), dtype=object)
 
     def unit(self, x: Array, axes: tuple[int, ...]) -> Array:
         """x / ‖x‖, the derivative of the norm; [−1, 1] at the zero vector."""
         length = self.norm(x, axes, True)
-        return self.finish(mapped(lambda a, n: ball.UNIT if n.is_zero() else ball.div(a, n), 2)(x, length))
+        return mapped(lambda a, n: ball.UNIT if n.is_zero() else ball.div(a, n), 2)(x, length)
 
-    # the softmax family: shift by the maximum, one step each
+    # the softmax family: shift by the maximum
 
     def _shifted(self, x: Array, axis: int) -> tuple[Array, Array, Array]:
         top = self.max(x, (axis,), True)
-        shifted = self._inside(mapped(_below, 2)(x, top))
-        weights = self._inside(_MAPPED["exp"](shifted))
-        if self.rounding is not None:
-            # what underflows may come out as 0; beside the 1 of the maximum nobody sees it
-            weights = mapped(lambda w: w + self._tiny if w < self._least and not w.is_zero() else w, 1)(
-                weights
-            )
-        total = self._reduce(
-            weights, (axis,), True, lambda a, b: self._inside(_MAPPED["add"](a, b)), ball.ZERO
-        )
-        return top, shifted, total
+        shifted = mapped(_below, 2)(x, top)
+        return top, shifted, self.sum(_MAPPED["exp"](shifted), (axis,), True)
 
     def logsumexp(self, x: Array, axes: tuple[int, ...], keep: bool) -> Array:
         top, _, total = self._shifted(x, axes[0])
-        result = self.finish(mapped(_logsumexp, 2)(top, self._inside(_MAPPED["log"](total))))
+        result = mapped(_logsumexp, 2)(top, _MAPPED["log"](total))
         return result if keep else np.squeeze(result, axes[0])
 
     def log_softmax(self, x: Array, axis: int) -> Array:
         _, shifted, total = self._shifted(x, axis)
-        return self.finish(_MAPPED["sub"](shifted, self._inside(_MAPPED["log"](total))))
+        return _MAPPED["sub"](shifted, _MAPPED["log"](total))
 
     def softmax(self, x: Array, axis: int) -> Array:
         _, shifted, total = self._shifted(x, axis)
-        return self.finish(_MAPPED["div"](self._inside(_MAPPED["exp"](shifted)), total))
+        return _MAPPED["div"](_MAPPED["exp"](shifted), total)
 
     def sort(self, x: Array, axis: int) -> Array:
         """Ascending; a network of minimum and maximum, so that overlapping balls stay bounds."""
@@ -242,7 +181,7 @@ class ArbArithmetic:
         return np.moveaxis(x, 0, axis)
 
     def matmul(self, x: Array, y: Array) -> Array:
-        products = self.operation("mul")(x[..., :, :, None], y[..., None, :, :])
+        products = _MAPPED["mul"](x[..., :, :, None], y[..., None, :, :])
         return self.sum(products, (products.ndim - 2,), False)
 
 

@@ -1,11 +1,12 @@
 """Evaluate a graph with any arithmetic: the one walk that every tier of the oracle shares.
 
-An arithmetic supplies a method for each operation of the graph. Structure (indexing, joining, axes) is the
-same for all of them and lives in structure.py.
+An arithmetic supplies the leaves that are constants and a method for each operation of the graph. Structure
+(indexing, joining, axes) is the same for all of them and lives in structure.py.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -14,44 +15,55 @@ import numpy as np
 
 from lossproof.expression.node import Node, topological
 from lossproof.expression.size import Size
-from lossproof.oracle import structure
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
 class Arithmetic(Protocol):
-    """Operations on arrays of the arithmetic's own numbers; each public op of a graph is a method."""
+    """Operations on the arithmetic's own values, such as arrays of its numbers."""
 
-    def constant(self, value: Any) -> Array: ...
-    def operation(self, op: str) -> Callable[..., Array]: ...
+    def constant(self, value: Any) -> Any:
+        """A real number."""
+
+    def integers(self, array: Array) -> Any:
+        """Whole numbers or booleans, exactly."""
+
+    def full(self, value: Any, shape: tuple[int, ...]) -> Any:
+        """A scalar as an array."""
+
+    def operation(self, op: str) -> Callable[..., Any]: ...
 
 
 @dataclass(frozen=True)
 class Bindings:
-    """What the leaves of a graph stand for: arrays of the arithmetic, integers and booleans as NumPy arrays."""
+    """What the leaves of a graph stand for: values of the arithmetic."""
 
-    leaves: Mapping[str, Array]
-    parameters: Mapping[str, Array]
+    leaves: Mapping[str, Any]
+    parameters: Mapping[str, Any]
     dimensions: Mapping[str, int]
-    call: Callable[[Node, list[Array]], Array] | None = None
+    call: Callable[[Node, list[Any]], Any] | None = None
 
 
-def evaluate(outputs: Sequence[Node], arithmetic: Arithmetic, bindings: Bindings) -> list[Array]:
-    """The values of several nodes of one graph; what they share is computed once."""
-    values: dict[int, Array] = {}
-    for node in topological(outputs):
-        values[id(node)] = _evaluate(node, [values[id(arg)] for arg in node.args], arithmetic, bindings)
-    return [values[id(node)] for node in outputs]
+def evaluate(
+    outputs: Sequence[Node], arithmetic: Arithmetic, bindings: Bindings, known: dict[Node, Any] | None = None
+) -> list[Any]:
+    """The values of several nodes of one graph; what they share is computed once.
+
+    known: values from an earlier walk with the same arithmetic and bindings, to which those of this one are added.
+    """
+    values: dict[Node, Any] = {} if known is None else known
+    for node in _order(tuple(outputs)):
+        if node not in values:
+            values[node] = _evaluate(node, [values[arg] for arg in node.args], arithmetic, bindings)
+    return [values[node] for node in outputs]
 
 
-def _evaluate(node: Node, args: list[Array], arithmetic: Arithmetic, bindings: Bindings) -> Array:
-    def fixed(attribute: Any) -> Any:
-        if isinstance(attribute, Size):
-            return attribute.at(bindings.dimensions)
-        if isinstance(attribute, tuple) and attribute and isinstance(attribute[0], Size):
-            return tuple(size.at(bindings.dimensions) for size in attribute)
-        return attribute
+@functools.lru_cache(maxsize=4096)
+def _order(outputs: tuple[Node, ...]) -> tuple[Node, ...]:
+    return tuple(topological(outputs))
 
+
+def _evaluate(node: Node, args: list[Any], arithmetic: Arithmetic, bindings: Bindings) -> Any:
     match node.op:
         case "input":
             return bindings.leaves[node.attributes[0]]
@@ -59,15 +71,25 @@ def _evaluate(node: Node, args: list[Array], arithmetic: Arithmetic, bindings: B
             return bindings.parameters[node.attributes[0]]
         case "constant":
             value = node.attributes[0]
-            return arithmetic.constant(value) if node.kind == "real" else np.asarray(value)
+            return (
+                arithmetic.constant(value) if node.kind == "real" else arithmetic.integers(np.asarray(value))
+            )
         case "size":
-            return np.asarray(fixed(node.attributes[0]))
+            return arithmetic.integers(np.asarray(_fixed(node.attributes[0], bindings)))
         case "call":
             assert bindings.call is not None
             return bindings.call(node, args)
         case "full":
-            return np.broadcast_to(args[0], tuple(size.at(bindings.dimensions) for size in node.shape))
-        case op if op in structure.OPERATIONS:
-            return structure.OPERATIONS[op](*args, *map(fixed, node.attributes))
-        case op:
-            return arithmetic.operation(op)(*args, *map(fixed, node.attributes))
+            return arithmetic.full(args[0], tuple(size.at(bindings.dimensions) for size in node.shape))
+    if not node.attributes:
+        return arithmetic.operation(node.op)(*args)
+    return arithmetic.operation(node.op)(*args, *(_fixed(each, bindings) for each in node.attributes))
+
+
+def _fixed(attribute: Any, bindings: Bindings) -> Any:
+    """An attribute with sizes in place of dimensions."""
+    if isinstance(attribute, Size):
+        return attribute.at(bindings.dimensions)
+    if isinstance(attribute, tuple) and attribute and isinstance(attribute[0], Size):
+        return tuple(size.at(bindings.dimensions) for size in attribute)
+    return attribute

@@ -15,8 +15,9 @@ import numpy as np
 from lossproof.expression import primitives as p
 from lossproof.expression.node import Node
 from lossproof.oracle.arb_tier import ArbArithmetic, precision, to_ball
+from lossproof.oracle.certified import exact_leaves, exact_numbers
 from lossproof.oracle.evaluate import Bindings, evaluate
-from lossproof.oracle.reference import Point, exact_leaves
+from lossproof.oracle.point import Point
 from lossproof.spec import graph, library
 from lossproof.spec.law_graph import Call, law_graph
 from lossproof.spec.model import Spec
@@ -109,11 +110,7 @@ def evaluate_law(
     with precision(bits):
         bindings = Bindings(
             exact_leaves(point.arrays),
-            {
-                k: np.asarray(to_ball(v), dtype=object)
-                for k, v in point.numbers.items()
-                if isinstance(v, int | float)
-            },
+            exact_numbers(point.numbers),
             point.dimensions,
             call,
         )

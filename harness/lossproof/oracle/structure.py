@@ -39,6 +39,13 @@ def take(x: Array, index: Array) -> Array:
     return np.take_along_axis(x, index[..., None], -1)[..., 0]
 
 
+def scatter(x: Array, index: Array, classes: int) -> Array:
+    """The entries at their indices along a new last axis, zeros elsewhere: the derivative of `take`."""
+    out = _zeros(x, (*index.shape, classes))
+    np.put_along_axis(out, index[..., None], np.asarray(x)[..., None], -1)
+    return out
+
+
 def permute(x: Array, permutation: Array) -> Array:
     return x[..., permutation]
 
@@ -67,24 +74,33 @@ def _key(key: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(slice(item[1], item[2]) if isinstance(item, tuple) else item for item in key)
 
 
+def stretch(x: Array, shape: tuple[int, ...]) -> Array:
+    return np.broadcast_to(x, shape)
+
+
 def subscript(x: Array, key: tuple[Any, ...]) -> Array:
     return np.asarray(x[_key(key)])
 
 
 def place(x: Array, key: tuple[Any, ...], shape: tuple[int, ...]) -> Array:
     """Zeros of a shape with x where a subscript took it from."""
+    out = _zeros(x, shape)
+    out[_key(key)] = x
+    return out
+
+
+def _zeros(x: Array, shape: tuple[int, ...]) -> Array:
     out = np.zeros(shape, dtype=x.dtype)
     if x.dtype == object and x.size:
         # the zero of the arithmetic's own type of number; x - x would be wide, or nan
         out[...] = type(x.flat[0])(0)
-    out[_key(key)] = x
     return out
 
 
 OPERATIONS: dict[str, Callable[..., Array]] = {
     f.__name__: f
     for f in (
-        newaxis, squeeze, transpose, flatten, unflatten, take, permute, unpermute, relabel, concat, split,
-        arange, subscript, place,
+        newaxis, squeeze, transpose, flatten, unflatten, take, permute, unpermute, relabel, scatter,
+        concat, split, arange, stretch, subscript, place,
     )
 }  # fmt: skip

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
+import functools
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from lossproof.floats import Format
-from lossproof.oracle.reference import Reference
+from lossproof.oracle.reference import OWN, Reference
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -19,23 +19,31 @@ PASS, DEGRADED, FAIL, UNDECIDED = 0, 1, 2, 3
 
 @dataclass(frozen=True)
 class Judgement:
-    """Verdicts (PASS, DEGRADED, FAIL, UNDECIDED) and bits lost, elementwise; inf bits for a wrong nan or inf.
+    """Elementwise: verdicts (PASS, DEGRADED, FAIL, UNDECIDED), and the error as a multiple of the attainable one.
 
-    low_precision: elements that are right for code that works in the storage format throughout.
+    ratio: inf for a wrong nan or inf, 0 where undecided. low_precision: elements that are right for code that works in
+    the storage format throughout, None for no element. expected, attainable: as they were judged by.
     """
 
     verdicts: Array
-    bits: Array
-    low_precision: Array
+    ratio: Array
+    low_precision: Array | None
+    expected: Array
+    attainable: Array
 
-    @property
+    @functools.cached_property
+    def bits(self) -> Array:
+        """Bits lost."""
+        return np.asarray(np.log2(np.maximum(self.ratio, 1.0)))
+
+    @functools.cached_property
     def worst(self) -> int | None:
         """The flat index of the worst failed or degraded element, else of the most bits lost; None if all undecided."""
         decided = self.verdicts != UNDECIDED
         if not decided.any():
             return None
-        rank = np.where(decided, self.verdicts * 1e6 + np.minimum(self.bits, 1e5), -1.0)
-        return int(rank.argmax())
+        worst = self.verdicts[decided].max()
+        return int(np.where(self.verdicts == worst, self.ratio, -1.0).argmax())
 
 
 def degraded_bits(fmt: Format) -> int:
@@ -46,70 +54,61 @@ def degraded_bits(fmt: Format) -> int:
 def judge(got: Array, reference: Reference, working: Format, slack: Array | float = 0.0) -> Judgement:
     """Judge results (float arrays of the reference's shape) against their reference.
 
-    slack: an absolute error that is degraded and not failed, beside those of the rule.
+    slack: an absolute error that is degraded and not failed, beside those of the rule. The vector tier acquits with
+    room for its own error; all that it does not acquit is judged by Arb.
     """
-    shape = reference.truth.shape
-    got = np.asarray(got).astype(np.float64).reshape(shape)
-    verdicts = np.full(shape, UNDECIDED, dtype=np.int8)
-    bits = np.zeros(shape)
-    low = np.zeros(shape, dtype=bool)
-    slack = np.broadcast_to(slack, shape)
-    for index in np.ndindex(shape):
-        attainable = float(reference.attainable[index])
-        if not math.isfinite(attainable):
-            continue
-        error = distance(float(got[index]), reference, index)
-        lost = (
-            0.0 if error <= attainable else math.inf if math.isinf(error) else math.log2(error / attainable)
-        )
-        bits[index] = lost
-        if lost <= PASS_BITS:
-            verdicts[index] = PASS
-        elif (
-            lost <= degraded_bits(min(reference.storage, working, key=lambda fmt: fmt.precision))
-            or error <= slack[index]
-            or _excused(error, reference, index)
-        ):
-            verdicts[index] = DEGRADED
-        elif _low(error, reference, index, working):
-            verdicts[index], low[index] = DEGRADED, True
-        else:
-            verdicts[index] = FAIL
-    return Judgement(verdicts, bits, low)
+    got = np.asarray(got).astype(np.float64).reshape(reference.shape)
+    expected, attainable = reference.expected, reference.attainable
+    error = distances(got, reference.middle, expected, reference.storage)
+    known = np.isfinite(attainable)
+    ratio = _ratio(error, attainable, known)
+    doubtful = ratio > 2.0**PASS_BITS - 2 * (2.0**PASS_BITS + 1) * OWN
+    if not doubtful.any():
+        verdicts = np.where(known, np.int8(PASS), np.int8(UNDECIDED))
+        return Judgement(verdicts, ratio, None, expected, attainable)
+    certified = reference.certified(doubtful)
+    expected = np.where(doubtful, certified.expected, expected)
+    attainable = np.where(doubtful, certified.attainable, attainable)
+    middle = np.where(doubtful, certified.middle, reference.middle)
+    known = known & np.isfinite(attainable)
+    error = distances(got, middle, expected, reference.storage)
+    ratio = _ratio(error, attainable, known)
+    format_lost = degraded_bits(min(reference.storage, working, key=lambda fmt: fmt.precision))
+    finite = np.isfinite(error)
+    with np.errstate(invalid="ignore"):
+        excused = finite & (error <= 2.0**PASS_BITS * (attainable + certified.excuse))
+        degraded = (ratio <= 2.0**format_lost) | (finite & (error <= slack)) | excused
+        low = np.zeros(degraded.shape, dtype=bool)
+        if reference.storage.precision < working.precision:
+            low = finite & ~degraded & ~(error > 2.0**PASS_BITS * certified.coarse)
+    blamed = doubtful & known & (ratio > 2.0**PASS_BITS)
+    verdicts = np.where(blamed, np.where(degraded | low, DEGRADED, FAIL), np.where(known, PASS, UNDECIDED))
+    return Judgement(verdicts.astype(np.int8), ratio, blamed & low, expected, attainable)
 
 
-def distance(got: float, reference: Reference, index: tuple[int, ...]) -> float:
-    """|got − truth|; inf where one of them is not finite and the other differs.
+def _ratio(error: Array, attainable: Array, known: Array) -> Array:
+    """error / attainable, 0 where nothing is known; inf only where the error is."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        ratio = error / attainable
+    if np.isfinite(np.max(ratio, initial=0.0)):
+        return np.asarray(ratio)
+    ratio = np.where(known, ratio, 0.0)
+    return np.where(np.isinf(ratio) & np.isfinite(error), np.finfo(np.float64).max, ratio)
+
+
+def distances(got: Array, middle: Array, expected: Array, fmt: Format) -> Array:
+    """|got − truth|, float64; inf where one of them is not finite and the other differs.
 
     Near the largest number both neighbours of the limit are right: the truth may round to inf or to it.
     """
-    truth, fmt = reference.truth[index], reference.storage
-    if math.isnan(got):
-        return math.inf
-    expected = float(reference.expected[index])
-    if math.isinf(got) or math.isinf(expected):
-        if got == expected:
-            return 0.0
-        limit = fmt.largest * (1 - 16 * fmt.unit_roundoff)
-        if (
-            truth.is_finite()
-            and (got > 0) == (expected > 0)
-            and min(abs(got), float(truth.abs_upper())) >= limit
-        ):
-            return 0.0
-        return math.inf
-    return float(abs(truth.mid() - got))
-
-
-def _excused(error: float, reference: Reference, index: tuple[int, ...]) -> bool:
-    if math.isinf(error):
-        return False
-    return error <= 8 * (float(reference.attainable[index]) + float(reference.excuse[index]))
-
-
-def _low(error: float, reference: Reference, index: tuple[int, ...], working: Format) -> bool:
-    """Whether half-precision code that works in its own format throughout explains the error."""
-    if reference.storage.precision >= working.precision or math.isinf(error):
-        return False
-    attainable = float(reference.attainable_at(reference.storage)[index])
-    return math.isinf(attainable) or error <= 8 * attainable
+    with np.errstate(invalid="ignore", over="ignore"):
+        error = np.asarray(np.abs(got - middle).astype(np.float64, copy=False))
+        if np.isfinite(np.sum(got)) and np.isfinite(np.sum(expected)):
+            return error
+    strange = ~(np.isfinite(got) & np.isfinite(expected))
+    limit = fmt.largest * (1 - 16 * fmt.unit_roundoff)
+    with np.errstate(invalid="ignore", over="ignore"):
+        size = np.abs(middle.astype(np.float64))
+        beyond = np.isfinite(middle) & (np.minimum(np.abs(got), size) >= limit)
+        same = (got == expected) | (beyond & ((got > 0) == (expected > 0)))
+    return np.where(strange, np.where(same, 0.0, np.inf), error)

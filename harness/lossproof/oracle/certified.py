@@ -1,0 +1,263 @@
+"""The certified answers: truth as Arb balls with rising precision, and the radii of three roundings around it.
+
+Truth is decided when its ball is far narrower than the format under test (Ziv's strategy).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from flint import arb
+
+from lossproof.expression.node import Node
+from lossproof.floats import Format
+from lossproof.oracle import ball
+from lossproof.oracle.arb_tier import ArbArithmetic, precision, to_ball
+from lossproof.oracle.evaluate import Bindings, evaluate
+from lossproof.oracle.objects import objects
+from lossproof.oracle.point import Point
+from lossproof.oracle.rounding import NO_ROUNDING, Array, Radius, Rounding
+from lossproof.oracle.running_error import Ball, Families, RunningError
+from lossproof.oracle.wide import LEAST, wide_dtype
+
+NARROW = 2.0**-10
+"""A truth is decided when its radius is this small a part of a roundoff of the format."""
+
+
+@dataclass(frozen=True)
+class Certified:
+    """Elementwise, where it was asked for, nan elsewhere: see Reference for the first three.
+
+    excuse: the error that one unit roundoff of each real input explains. coarse: the attainable error of code that
+    works in the storage format throughout.
+    """
+
+    middle: Array
+    expected: Array
+    attainable: Array
+    excuse: Array
+    coarse: Array
+
+    def at(self, place: Any) -> Certified:
+        return Certified(*(getattr(self, each.name)[place] for each in fields(self)))
+
+    def spread(self, shape: tuple[int, ...], place: Any) -> Certified:
+        """As parts of arrays of a larger shape."""
+
+        def put(part: Array) -> Array:
+            out = np.full(shape, np.nan).astype(part.dtype)
+            out[place] = part
+            return out
+
+        return Certified(*(put(getattr(self, each.name)) for each in fields(self)))
+
+
+def truth_precisions(fmt: Format) -> tuple[int, ...]:
+    """Rising precisions; the last is beyond the whole exponent range of the format, with room for squares."""
+    first, last = 2 * fmt.precision + 48, 2 * (fmt.emax + fmt.precision) + 128
+    return (first, last) if last < 4 * first else (first, int((first * last) ** 0.5), last)
+
+
+def certify(
+    node: Node,
+    point: Point,
+    working: Format,
+    flush: bool,
+    excuses: Mapping[str, Node],
+    exact: tuple[str, ...] = (),
+) -> Certified:
+    """The certified answers for a graph at a point. exact: leaves that have no roundoff to excuse."""
+    storage = point.storage
+    arithmetic = ArbArithmetic()
+    bindings = Bindings(exact_leaves(point.arrays), exact_numbers(point.numbers), point.dimensions)
+    for bits in truth_precisions(storage):
+        with precision(bits):
+            (truth,) = evaluate([node], arithmetic, bindings)
+        truth = np.asarray(truth, dtype=object)
+        if all(is_narrow(entry, storage) for entry in truth.flat):
+            break
+    with precision(bits), np.errstate(all="ignore"):
+        found = _widened(node, point, working, flush, excuses, exact)
+    defined = elementwise(lambda entry: is_narrow(entry, storage), truth).astype(bool)
+    middle = np.where(defined, _middles(truth, storage), np.nan)
+    own, coarse, excuse = found.radii
+    return Certified(
+        middle,
+        rounded(middle, storage),
+        attainable(own, middle, storage, working),
+        _excuse(excuse, middle),
+        attainable(coarse, middle, storage, storage),
+    )
+
+
+def _widened(
+    node: Node,
+    point: Point,
+    working: Format,
+    flush: bool,
+    excuses: Mapping[str, Node],
+    exact: tuple[str, ...],
+) -> Ball:
+    """Radii around the truth: attainable in the working format, in that of storage, and the excuse."""
+    arithmetic = RunningError(
+        ArbArithmetic(), view, (Rounding.of(working), Rounding.of(point.storage), NO_ROUNDING), Families()
+    )
+    leaves = {}
+    for name, array in point.arrays.items():
+        flushed = flushed_radius(point, name) if flush else 0.0
+        excuse: Radius = 0.0
+        if array.dtype.kind not in "iub" and name not in exact:
+            size = np.abs(_quantity(name, point, excuses))
+            excuse = np.where(np.isfinite(size), size * point.storage.unit_roundoff, 0.0)
+        leaves[name] = arithmetic.leaf(array, (flushed, flushed, excuse))
+    numbers = {name: arithmetic.number(value) for name, value in _reals(point.numbers)}
+    (found,) = evaluate([node], arithmetic, Bindings(leaves, numbers, point.dimensions))
+    result: Ball = found
+    return result
+
+
+def _quantity(name: str, point: Point, excuses: Mapping[str, Node]) -> Array:
+    """What a leaf's roundoff is measured by, as float64: itself, or the quantity that the spec names."""
+    array = point.arrays[name]
+    if name not in excuses:
+        return array.astype(np.float64)
+    bindings = Bindings(exact_leaves(point.arrays), exact_numbers(point.numbers), point.dimensions)
+    (found,) = evaluate([excuses[name]], ArbArithmetic(), bindings)
+    return np.broadcast_to(view(np.asarray(found, dtype=object)), array.shape)
+
+
+def flushed_radius(point: Point, name: str) -> Radius:
+    """Subnormal inputs as balls that hold 0, for a framework that flushes them."""
+    array = point.arrays[name]
+    if array.dtype.kind in "iub":
+        return 0.0
+    small = point.subnormal(name)
+    return np.where(small, np.abs(array.astype(np.float64)), 0.0) if small.any() else 0.0
+
+
+def attainable(radius: Radius, middle: Array, storage: Format, working: Format) -> Array:
+    """The radius of the textbook algorithm, its last rounding to storage, and an eighth of the smallest normal.
+
+    The eighth makes an absolute error of one smallest normal number pass (8 × attainable). inf where nothing is
+    decided.
+    """
+    floor = storage.smallest_normal / 8
+    with np.errstate(all="ignore"):
+        size = np.abs(middle.astype(np.float64, copy=False))
+    found = np.broadcast_to(np.asarray(radius + floor), size.shape)
+    if storage.precision < working.precision:
+        found = found + storage.unit_roundoff * size
+    if np.max(size, initial=0.0) <= storage.largest and np.max(found, initial=0.0) < np.inf:
+        return np.asarray(found)
+    infinite = np.isinf(middle)
+    past = ~infinite & (size > storage.largest * (1 + storage.unit_roundoff / 2))
+    found = np.where(infinite, np.where(np.asarray(radius) == 0, floor, np.inf), found)
+    found = np.where(past, storage.largest * working.unit_roundoff, found)
+    return np.where(np.isfinite(found) & ~np.isnan(middle), found, np.inf)
+
+
+def rounded(middle: Array, storage: Format) -> Array:
+    """Midpoints rounded to the storage format, as float64; inf past its largest number, nan where undecided."""
+    with np.errstate(all="ignore"):
+        near = middle.astype(np.float64, copy=False)
+        if storage.precision >= 53:
+            return near
+        found = near.astype(storage.dtype).astype(np.float64)
+    if np.isfinite(np.max(found, initial=0.0)) and np.isfinite(np.min(found, initial=0.0)):
+        return np.asarray(found)
+    inside = np.isinf(found) & (np.abs(near) <= storage.largest * (1 + storage.unit_roundoff / 2))
+    return np.where(inside, np.sign(near) * storage.largest, found)
+
+
+def view(array: Array) -> Array:
+    """Midpoints of balls as float64; nan past its range and where there is none. What is not 0 does not become 0."""
+    if array.dtype != object:
+        return array
+
+    def near(entry: Any) -> float:
+        if not entry.is_finite():
+            return float(entry) if ball.is_infinite(entry) else float("nan")
+        middle = float(entry.mid())
+        if middle == 0 and not entry.is_zero():
+            return LEAST
+        return middle if abs(middle) != float("inf") else float("nan")
+
+    return elementwise(near, array).astype(np.float64)
+
+
+def _middles(truth: Array, storage: Format) -> Array:
+    """Midpoints in the wide format of the storage's vector tier."""
+    dtype = wide_dtype(storage)
+    if dtype == np.float64:
+        return elementwise(
+            lambda entry: float(entry.mid()) if entry.is_finite() else float(entry), truth
+        ).astype(np.float64)
+    # 40 digits are more than binary128 holds; past float64 the value says no more than that it is small or large
+    texts = [_digits(entry) if entry.is_finite() else str(float(entry)) for entry in truth.flat]
+    return np.asarray(texts, dtype=dtype).reshape(truth.shape)
+
+
+def _digits(entry: arb) -> str:
+    middle = entry.mid()
+    near = abs(float(middle))
+    if near == 0 and entry.contains(0):
+        return "0"
+    if near == 0:
+        return str(LEAST) if middle > 0 else str(-LEAST)
+    if near == float("inf"):
+        return "1e310" if middle > 0 else "-1e310"
+    return str(middle.str(40, radius=False))
+
+
+def _excuse(radius: Radius, middle: Array) -> Array:
+    """0 where the truth is infinite (no rounding of the inputs makes it finite), inf where nothing is known."""
+    found = np.broadcast_to(np.asarray(radius, dtype=np.float64), middle.shape)
+    found = np.where(np.isinf(middle), 0.0, found)
+    return np.where(np.isnan(found) | np.isnan(middle), np.inf, found)
+
+
+def elementwise(function: Callable[[Any], Any], array: Array) -> Array:
+    """The function of each entry, as an array of objects of the same shape."""
+    return objects(map(function, array.ravel()), array.shape)
+
+
+def exact_leaves(arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Float arrays as exact balls, integers and booleans as they are."""
+    arithmetic = ArbArithmetic()
+    return {name: arithmetic.leaf(array) for name, array in arrays.items()}
+
+
+def exact_numbers(numbers: Mapping[str, Any]) -> dict[str, Array]:
+    return {name: np.asarray(to_ball(value), dtype=object) for name, value in _reals(numbers)}
+
+
+def _reals(numbers: Mapping[str, Any]) -> list[tuple[str, float]]:
+    return [(name, value) for name, value in numbers.items() if isinstance(value, int | float)]
+
+
+def is_narrow(entry: arb, fmt: Format) -> bool:
+    """Whether a ball tells its value far beyond the format's precision; an exact infinity does."""
+    if not entry.is_finite():
+        return ball.is_infinite(entry)
+    scale = max(float(entry.abs_lower()) * fmt.unit_roundoff, fmt.smallest_subnormal / 8)
+    return float(entry.rad()) <= NARROW * scale
+
+
+def nearest(entry: arb, fmt: Format) -> float:
+    """The truth rounded to the format, as a Python float; nan where it is undecided."""
+    if not entry.is_finite():
+        return (
+            float("nan")
+            if entry.is_nan() or not entry.is_exact()
+            else float("inf")
+            if entry > 0
+            else -float("inf")
+        )
+    middle = entry.mid()
+    if abs(middle) > fmt.largest * (1 + fmt.unit_roundoff / 2):
+        return float("inf") if middle > 0 else -float("inf")
+    with np.errstate(over="ignore"):
+        return float(np.float64(float(middle)).astype(fmt.dtype))

@@ -1,0 +1,76 @@
+"""What one step of an algorithm in a float format adds to the radius of a ball."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from lossproof.floats import Format
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Radius = float | Array
+"""A float64 array that broadcasts against its midpoints, or the number 0.0 where all of them are exact."""
+
+
+def exact(radius: Radius) -> bool:
+    """Whether every midpoint is exact. NumPy's own scalars are arrays here, though they are floats too."""
+    return type(radius) is float
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """Each step is off by one unit in the last place at most, which is two unit roundoffs.
+
+    Libraries promise that much of their elementary functions, and not half of it. bits: of the significand.
+    step: relative error of a step. least: below this number a step is off by as much, for gradual underflow
+    and flushing alike. largest: a step past it is undecided (nan).
+    """
+
+    bits: int
+    step: float
+    least: float
+    largest: float
+
+    @staticmethod
+    def of(fmt: Format) -> Rounding:
+        return Rounding(fmt.precision, 2 * fmt.unit_roundoff, fmt.smallest_normal, fmt.largest)
+
+    def constant(self, value: float | Fraction) -> float:
+        """The radius of a number that is stored in the format: 0 where the format holds it."""
+        if not self.step or (isinstance(value, float) and not math.isfinite(value)):
+            return 0.0
+        exact = Fraction(value)
+        scaled = exact.numerator
+        while scaled and scaled % 2 == 0:
+            scaled //= 2
+        whole = exact.denominator & (exact.denominator - 1) == 0
+        fits = abs(scaled).bit_length() <= self.bits and (not scaled or abs(exact) >= self.least)
+        return 0.0 if whole and fits else abs(float(exact)) * self.step
+
+    def finish(self, out: Array, radius: Radius) -> Radius:
+        """The radius after the rounding of a step whose midpoints are `out` (float64).
+
+        An exact zero or infinity stays exact; nan means undecided.
+        """
+        if not self.step:
+            return radius
+        size = np.abs(out) if exact(radius) else np.abs(out) + radius
+        low, high = np.min(size, initial=np.inf), np.max(size, initial=0.0)
+        result = size * self.step
+        if not exact(radius):
+            result += radius
+        if low >= self.least and high <= self.largest:
+            return result
+        result = np.where((size < self.least) & (size > 0), result + self.least, result)
+        if not high <= self.largest:
+            result = np.where(size <= self.largest, result, np.nan)
+            result = np.where(np.isinf(out) & ~np.isnan(radius), 0.0, result)
+        return np.asarray(result)
+
+
+NO_ROUNDING = Rounding(0, 0.0, 0.0, math.inf)
+"""Steps that are exact: what is left is the radius that the inputs bring."""

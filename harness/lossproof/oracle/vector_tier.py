@@ -1,0 +1,119 @@
+"""The vector tier: truth and attainable error of whole batches, in a wide float format with running error analysis."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from lossproof.expression.node import Node, topological
+from lossproof.floats import Format
+from lossproof.oracle import wide
+from lossproof.oracle.certified import flushed_radius
+from lossproof.oracle.evaluate import Bindings, evaluate
+from lossproof.oracle.point import Point, rows_axis
+from lossproof.oracle.rounding import Array, Radius, Rounding, exact
+from lossproof.oracle.running_error import Ball, Families, RunningError
+
+OWN = 2.0**-10
+"""The tier's own error, as a part of the radius at the format under test.
+
+Each step in the wide format is off by at most a few of its units, 2^-28 of a step in the format under test at most
+(float64 beside float32; less for the others), and radii are in proportion (radius.py). The rest is room for sums
+in NumPy's order in place of pairwise ones, up to 2^17 terms one by one.
+"""
+
+CHUNK = 2**15
+"""Entries of the widest array that is worked on at once, so that the arrays of a step stay in the cache."""
+
+KEPT = 2**21
+"""Entries of the widest array up to which what graphs share is kept from one to the next."""
+
+
+class VectorTier:
+    """Graphs at a point; what they share is computed once, until `release`."""
+
+    def __init__(self, point: Point, working: Format, flush: bool) -> None:
+        self.point, self.working, self.flush = point, working, flush
+        self._parts: dict[tuple[int | None, int | None], _Part] = {}
+
+    def release(self) -> None:
+        self._parts.clear()
+
+    def evaluate(self, nodes: Sequence[Node], extra: Mapping[str, Array]) -> list[tuple[Array, Radius]]:
+        """Midpoint and radius of each graph; nan midpoints where the tier cannot tell. extra: more leaves."""
+        found = []
+        slices = self.point.chunks(nodes, CHUNK)
+        for rows in slices:
+            key = (rows.start, rows.stop)
+            part = self._parts.get(key) or _Part(self.point, self.working, self.flush, nodes, rows)
+            self._parts[key] = part
+            found.append(part.evaluate(nodes, extra))
+            if len(slices) * CHUNK > KEPT:
+                self._parts.clear()
+        if len(found) == 1:
+            return found[0]
+        assert self.point.rows is not None
+        return [
+            _joined(node, self.point.rows, [each[place] for each in found])
+            for place, node in enumerate(nodes)
+        ]
+
+
+class _Part:
+    """Some of the rows, with what was computed for them."""
+
+    def __init__(
+        self, point: Point, working: Format, flush: bool, nodes: Sequence[Node], rows: slice
+    ) -> None:
+        self._rows, self._whole = rows, point
+        self.point = point if rows == slice(None) else point.part(nodes, rows)
+        families = Families()
+        dtype = wide.wide_dtype(point.storage if point.storage.precision > working.precision else working)
+        self.arithmetic = RunningError(
+            wide.WideArithmetic(dtype, families), wide.view, (Rounding.of(working),), families, own=OWN
+        )
+        self.leaves = {
+            name: self.arithmetic.leaf(array, (flushed_radius(self.point, name) if flush else 0.0,))
+            for name, array in self.point.arrays.items()
+        }
+        self.numbers = {
+            name: self.arithmetic.number(value)
+            for name, value in point.numbers.items()
+            if isinstance(value, int | float)
+        }
+        self.known: dict[Node, Any] = {}
+
+    def evaluate(self, nodes: Sequence[Node], extra: Mapping[str, Array]) -> list[tuple[Array, Radius]]:
+        with np.errstate(all="ignore"):
+            leaves = dict(self.leaves)
+            for name, array in self._extra(nodes, extra).items():
+                leaves[name] = self.arithmetic.leaf(array)
+            # what hangs on an extra leaf is not known for another one of that name
+            known = dict(self.known)
+            bindings = Bindings(leaves, self.numbers, self.point.dimensions)
+            balls: list[Ball] = evaluate(nodes, self.arithmetic, bindings, known)
+            if not extra:
+                self.known = known
+        return [(ball.mid, ball.radii[0]) for ball in balls]
+
+    def _extra(self, nodes: Sequence[Node], extra: Mapping[str, Array]) -> Mapping[str, Array]:
+        if not extra or self._rows == slice(None):
+            return extra
+        whole = Point(extra, {}, self._whole.dimensions, self._whole.storage, self._whole.rows)
+        return whole.part([n for n in nodes_of(nodes) if n.attributes[0] in extra], self._rows).arrays
+
+
+def nodes_of(nodes: Sequence[Node]) -> list[Node]:
+    """The inputs among the leaves of graphs."""
+    return [node for node in topological(nodes) if node.op == "input"]
+
+
+def _joined(node: Node, rows: str, parts: Sequence[tuple[Array, Radius]]) -> tuple[Array, Radius]:
+    axis = rows_axis(node, rows)
+    assert axis is not None
+    middle = np.concatenate([part for part, _ in parts], axis)
+    if all(exact(radius) for _, radius in parts):
+        return middle, 0.0
+    return middle, np.concatenate([np.broadcast_to(radius, mid.shape) for mid, radius in parts], axis)
