@@ -44,7 +44,7 @@ _VERDICTS = {
 
 def from_judgement(judgement: Judgement, reference: Reference, got: Array, quantity: str) -> Observation:
     """The observation of a judged array of results."""
-    undecided = int((judgement.verdicts == oracle_verdict.UNDECIDED).sum())
+    undecided = int(np.count_nonzero(judgement.verdicts == oracle_verdict.UNDECIDED))
     compared = judgement.verdicts.size - undecided
     worst = judgement.worst
     if worst is None:

@@ -17,6 +17,7 @@ from lossproof.implementation import Implementation
 from lossproof.inputs import PROFILES, draw, expand
 from lossproof.inputs.case import Array, Case
 from lossproof.oracle.reference import Reference
+from lossproof.oracle.verdict import all_finite
 from lossproof.spec import graph
 from lossproof.spec.model import Spec
 
@@ -122,9 +123,9 @@ class Trial:
             if not declared.is_real:
                 continue
             array = self.case.inputs[name].astype(np.float64)
-            wrong = np.isnan(array) | (array == np.inf)
-            if not wrong.any():
+            if np.max(array, initial=-np.inf) < np.inf:
                 continue
+            wrong = np.isnan(array) | (array == np.inf)
             if axis is None or axis not in names or axis not in declared.shape:
                 return np.ones(shape, dtype=bool)
             place = declared.shape.index(axis)
@@ -204,8 +205,9 @@ class Trial:
         return {name: self._without_infinite(name, reference) for name, reference in found.items()}
 
     def _without_infinite(self, name: str, reference: Reference) -> Reference:
-        undecided = ~np.isfinite(reference.expected) & ~reference.overflowed
-        undecided = undecided | self._rows_like(name, reference.shape)
+        undecided = self._rows_like(name, reference.shape)
+        if not all_finite(reference.expected):
+            undecided = undecided | (~np.isfinite(reference.expected) & ~reference.overflowed)
         # what is flushed to zero before the cotangent multiplies it is missing so many times over
         flushed = (
             self.cell.storage.smallest_normal

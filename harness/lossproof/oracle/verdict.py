@@ -39,11 +39,13 @@ class Judgement:
     @functools.cached_property
     def worst(self) -> int | None:
         """The flat index of the worst failed or degraded element, else of the most bits lost; None if all undecided."""
-        decided = self.verdicts != UNDECIDED
-        if not decided.any():
-            return None
-        worst = self.verdicts[decided].max()
-        return int(np.where(self.verdicts == worst, self.ratio, -1.0).argmax())
+        for verdict in (FAIL, DEGRADED, PASS):
+            here = self.verdicts == verdict
+            if here.all():
+                return int(self.ratio.argmax()) if self.ratio.size else None
+            if here.any():
+                return int(np.where(here, self.ratio, -1.0).argmax())
+        return None
 
 
 def degraded_bits(fmt: Format) -> int:
@@ -96,6 +98,12 @@ def _ratio(error: Array, attainable: Array, known: Array) -> Array:
     return np.where(np.isinf(ratio) & np.isfinite(error), np.finfo(np.float64).max, ratio)
 
 
+def all_finite(array: Array) -> bool:
+    """Whether no entry is nan or inf: by the sum, which shows either, and entry by entry where the sum overflows."""
+    with np.errstate(all="ignore"):
+        return bool(np.isfinite(np.sum(array))) or bool(np.isfinite(array).all())
+
+
 def distances(got: Array, middle: Array, expected: Array, fmt: Format) -> Array:
     """|got − truth|, float64; inf where one of them is not finite and the other differs.
 
@@ -103,8 +111,8 @@ def distances(got: Array, middle: Array, expected: Array, fmt: Format) -> Array:
     """
     with np.errstate(invalid="ignore", over="ignore"):
         error = np.asarray(np.abs(got - middle).astype(np.float64, copy=False))
-        if np.isfinite(np.sum(got)) and np.isfinite(np.sum(expected)):
-            return error
+    if all_finite(got) and all_finite(expected):
+        return error
     strange = ~(np.isfinite(got) & np.isfinite(expected))
     limit = fmt.largest * (1 - 16 * fmt.unit_roundoff)
     with np.errstate(invalid="ignore", over="ignore"):

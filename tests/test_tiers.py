@@ -1,0 +1,140 @@
+"""Both tiers of the oracle give the same verdicts: on every spec, regime and dtype, on right and wrong results."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lossproof.checks import answers
+from lossproof.expression import primitives as p
+from lossproof.expression.derivative import vjp
+from lossproof.expression.node import Node
+from lossproof.expression.parse import parse
+from lossproof.expression.scope import Scope
+from lossproof.expression.size import Size
+from lossproof.floats import DTYPES, FORMATS, Format, working_format
+from lossproof.inputs import PROFILES, Case, draw, expand, regimes_of
+from lossproof.oracle.point import Point
+from lossproof.oracle.reference import Evaluation, Reference
+from lossproof.oracle.vector_tier import VectorTier
+from lossproof.oracle.verdict import judge
+from lossproof.spec import graph, library
+from lossproof.spec.model import Spec
+
+EDGES = {
+    "masked",
+    "forbidden_label",
+    "poisoned_row",
+    "tie",
+    "uniform",
+    "one_class",
+    "subnormal",
+    "huge",
+    "equal",
+}
+"""Regimes of infinities, nan, exact ties and the ends of the exponent range."""
+
+COTANGENTS = (2.0, -0.5, 0.0, -4.0, 0.25, 1.0, -1.0)
+
+
+def questions(spec: Spec, case: Case, flush: bool) -> dict[str, tuple[Evaluation, Any, dict[str, Any]]]:
+    """The graphs of value and gradients at a case: each with its evaluation and further leaves."""
+    statics = graph.statics_of(spec, case.parameters)
+    value = graph.definition(spec, statics)
+    point = answers.point_of(spec, case)
+    excuses = {name: graph.aside(spec, statics, text) for name, text in spec.excuse.items()}
+    evaluation = Evaluation(point, working_format(point.storage), flush, excuses)
+    shape = tuple(size.at(point.dimensions) for size in value.shape)
+    cotangent = np.resize(np.array(COTANGENTS), shape).astype(point.storage.dtype)
+    found: dict[str, tuple[Evaluation, Any, dict[str, Any]]] = {"value": (evaluation, value, {})}
+    for name, node in graph.gradient(spec, statics).items():
+        found[name] = (evaluation, node, {graph.COTANGENT: cotangent})
+    return found
+
+
+def certified(found: Reference) -> Reference:
+    """The same reference by Arb alone."""
+    whole = found.whole
+    return replace(found, middle=whole.middle, expected=whole.expected, attainable=whole.attainable)
+
+
+def results(reference: Reference, rng: np.random.Generator) -> Any:
+    """Results at every distance from the truth, from right to absurd, in the storage format; some nan and inf."""
+    fmt: Format = reference.storage
+    with np.errstate(all="ignore"):
+        size = np.where(np.isfinite(reference.attainable), reference.attainable, fmt.smallest_normal)
+        off = (
+            size * 2.0 ** rng.uniform(-3, 30, reference.shape) * rng.choice([-1.0, 0.0, 1.0], reference.shape)
+        )
+        got = (np.nan_to_num(reference.expected) + off).astype(fmt.dtype).astype(np.float64)
+    strange = rng.uniform(size=reference.shape) < 0.05
+    return np.where(strange, rng.choice([np.nan, np.inf, -np.inf, 0.0], reference.shape), got)
+
+
+def compare(elements: int, seed: int) -> tuple[Counter[str], Counter[str]]:
+    """Verdicts of both tiers on so many elements; the elements met and those handed up, by regime."""
+    met: Counter[str] = Counter()
+    up: Counter[str] = Counter()
+    specs = [library.get(name) for name in library.names()]
+    profile = replace(PROFILES["quick"], shapes=((5, 3), (7, 2), (3, 9)), many_classes=33)
+    cells = [(spec, regime, dtype) for spec in specs for regime in regimes_of(spec) for dtype in DTYPES]
+    if elements < 100_000:
+        # every spec and every dtype, and a share of the regimes of each
+        cells = cells[seed % 5 :: 5]
+    round_ = 0
+    while sum(met.values()) < elements:
+        rng = np.random.default_rng([seed, round_])
+        for spec, regime, dtype in cells:
+            for recipe in draw(spec, regime, profile, seed + round_, 1):
+                case = expand(spec, recipe, dtype)
+                for what, (evaluation, node, extra) in questions(spec, case, bool(round_ % 2)).items():
+                    tier = VectorTier(evaluation.point, evaluation.working, evaluation.flush)
+                    ((middle, _),) = tier.evaluate([node], extra)
+                    (found,) = evaluation.references([node], extra)
+                    met[regime] += middle.size
+                    up[regime] += int(np.isnan(middle).sum())
+                    got = results(found, rng)
+                    fast = judge(got, found, evaluation.working).verdicts
+                    slow = judge(got, certified(found), evaluation.working).verdicts
+                    where = np.argwhere(fast != slow)
+                    assert not where.size, (spec.loss, regime, dtype, what, case, got, where[0], fast, slow)
+        round_ += 1
+    return met, up
+
+
+def shares(met: Counter[str], up: Counter[str]) -> float:
+    ordinary = [regime for regime in met if regime not in EDGES]
+    return sum(up[regime] for regime in ordinary) / sum(met[regime] for regime in ordinary)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_both_tiers_give_the_same_verdict_on_a_thousand_elements(seed: int) -> None:
+    met, up = compare(1000, seed)
+    assert sum(met.values()) >= 1000
+    assert shares(met, up) < 0.01
+
+
+@pytest.mark.slow
+def test_both_tiers_give_the_same_verdict_on_a_million_elements() -> None:
+    met, up = compare(1_000_000, 7)
+    assert sum(met.values()) >= 1_000_000
+    assert shares(met, up) < 0.01
+
+
+def test_a_kink_that_the_tiers_own_error_hides_goes_up() -> None:
+    shape = (Size.of("N"),)
+    leaves = {name: Node.make("input", (), (name,), shape) for name in ("x", "y")}
+    output = p.real(parse("maximum(x / 3 * 3, y)", Scope(leaves, {}, {"N": shape[0]})))
+    x = np.array([1.0, 1.0, 2.0], dtype=np.float32)
+    y = np.array([1.0, 0.5, 1.0], dtype=np.float32)
+    point = Point({"x": x, "y": y}, {}, {"N": 3}, FORMATS["float32"])
+    cotangent = Node.make("input", (), ("cotangent",), shape)
+    (node,) = vjp(output, cotangent, [leaves["x"]])
+    ((middle, _),) = VectorTier(point, FORMATS["float32"], False).evaluate(
+        [node], {"cotangent": np.ones(3, np.float32)}
+    )
+    assert np.isnan(middle).tolist() == [True, False, False]
