@@ -38,7 +38,29 @@ def point_of(spec: Spec, case: Case, extra: Mapping[str, Array] | None = None) -
     rows = spec.independent
     if rows is not None and rows not in output_names(spec, case):
         rows = None
-    return Point(arrays | dict(extra or {}), numbers, dimensions, FORMATS[case.dtype], rows)
+    void = None if rows is None else _void(spec, case, rows, dimensions[rows])
+    return Point(arrays | dict(extra or {}), numbers, dimensions, FORMATS[case.dtype], rows, void)
+
+
+def _void(spec: Spec, case: Case, rows: str, count: int) -> Array | None:
+    """Rows that hold nan or +inf, which no domain allows."""
+    found: Array | None = None
+    for name, declared in spec.inputs.items():
+        if declared.is_real and rows in declared.shape:
+            bad = illegal(case.inputs[name])
+            if bad is not None:
+                place = declared.shape.index(rows)
+                here = np.asarray(bad.any(axis=tuple(i for i in range(bad.ndim) if i != place)))
+                found = here if found is None else found | here
+    return found
+
+
+def illegal(array: Array) -> Array | None:
+    """Entries of a real input that are nan or +inf; None where there are none."""
+    array = array.astype(np.float64)
+    if np.max(array, initial=-np.inf) < np.inf:
+        return None
+    return np.asarray(np.isnan(array) | (array == np.inf))
 
 
 def output_names(spec: Spec, case: Case) -> list[str | None]:

@@ -122,10 +122,9 @@ class Trial:
         for name, declared in spec.inputs.items():
             if not declared.is_real:
                 continue
-            array = self.case.inputs[name].astype(np.float64)
-            if np.max(array, initial=-np.inf) < np.inf:
+            wrong = answers.illegal(self.case.inputs[name])
+            if wrong is None:
                 continue
-            wrong = np.isnan(array) | (array == np.inf)
             if axis is None or axis not in names or axis not in declared.shape:
                 return np.ones(shape, dtype=bool)
             place = declared.shape.index(axis)

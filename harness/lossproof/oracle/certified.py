@@ -150,7 +150,7 @@ def attainable(radius: Radius, middle: Array, storage: Format, working: Format) 
     found = np.broadcast_to(np.asarray(radius + floor), size.shape)
     if storage.precision < working.precision:
         found = found + storage.unit_roundoff * size
-    if np.max(size, initial=0.0) <= storage.largest and np.max(found, initial=0.0) < np.inf:
+    if _most(size) <= storage.largest and _most(found) < np.inf:
         return np.asarray(found)
     infinite = np.isinf(middle)
     past = ~infinite & (size > storage.largest * (1 + storage.unit_roundoff / 2))
@@ -166,10 +166,15 @@ def rounded(middle: Array, storage: Format) -> Array:
         if storage.precision >= 53:
             return near
         found = near.astype(storage.dtype).astype(np.float64)
-    if np.isfinite(np.max(found, initial=0.0)) and np.isfinite(np.min(found, initial=0.0)):
+    if _most(found) < np.inf and _most(-found) < np.inf:
         return np.asarray(found)
     inside = np.isinf(found) & (np.abs(near) <= storage.largest * (1 + storage.unit_roundoff / 2))
     return np.where(inside, np.sign(near) * storage.largest, found)
+
+
+def _most(array: Array) -> Any:
+    """The largest entry and at least 0; nan where there is one."""
+    return np.maximum.reduce(array, axis=None, initial=0.0)
 
 
 def view(array: Array) -> Array:

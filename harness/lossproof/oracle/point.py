@@ -21,7 +21,8 @@ class Point:
     """Exact float arrays (any format), integer and boolean arrays, numbers.
 
     numbers: parameters by name. dimensions: sizes by name. storage: the format of the arrays. rows: the dimension
-    along which results do not touch each other, None where they do.
+    along which results do not touch each other, None where they do. void: which rows nobody will judge, a mask, None
+    for none of them.
     """
 
     arrays: Mapping[str, Array]
@@ -29,6 +30,7 @@ class Point:
     dimensions: Mapping[str, int]
     storage: Format
     rows: str | None = None
+    void: Array | None = None
 
     def subnormal(self, name: str) -> Array:
         """Which entries of a float array are subnormal numbers."""

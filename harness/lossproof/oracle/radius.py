@@ -253,7 +253,8 @@ class Radii:
         """The radius of a sum of terms whose magnitudes add up to `sizes`, `depth` roundings on the way."""
         whole = sizes + inherited
         result = inherited + depth * self.rounding.step * whole
-        low, high = np.min(whole, initial=np.inf), np.max(whole, initial=0.0)
+        low = np.minimum.reduce(whole, axis=None, initial=np.inf)
+        high = np.maximum.reduce(whole, axis=None, initial=0.0)
         if not low >= self.rounding.least:
             small = (whole < self.rounding.least) & (whole > 0)
             result = np.where(small, result + self.rounding.least, result)
@@ -372,7 +373,7 @@ class Radii:
         total = self._total(found, x, shifts)
         others = np.where(total < 1, total / (1 - np.minimum(total, 0.999)), np.nan) + self.rounding.step
         # where a shift is uncertain by much, the weight is next to nothing or anything up to 1
-        if np.max(shifts, initial=0.0) <= 2.0**-8:
+        if np.maximum.reduce(shifts, axis=None, initial=0.0) <= 2.0**-8:
             relative = shifts * (1 + 2.0**-8) + others
             return self._finish(out, out * relative)
         near = out * (np.expm1(np.minimum(shifts, 1.0)) + others)

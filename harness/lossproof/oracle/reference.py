@@ -20,7 +20,7 @@ from lossproof.oracle.point import Point, rows_axis
 from lossproof.oracle.rounding import Array, Radius
 from lossproof.oracle.vector_tier import OWN
 
-__all__ = ["OWN", "Evaluation", "Point", "Reference", "references"]
+__all__ = ["OWN", "Evaluation", "Point", "Reference", "counted", "references"]
 
 
 @dataclass
@@ -97,6 +97,20 @@ class Reference:
         return replace(self, attainable=np.where(mask, np.inf, self.attainable))
 
 
+@dataclass
+class _Count:
+    asked: int = 0
+    handed_up: int = 0
+
+
+_count = _Count()
+
+
+def counted() -> tuple[int, int]:
+    """Elements whose truth was asked for since the process began, and those of them that went up to Arb for it."""
+    return _count.asked, _count.handed_up
+
+
 class Evaluation:
     """Graphs at one point, which share what they have in common until `release`.
 
@@ -122,6 +136,14 @@ class Evaluation:
             for node, (middle, radius) in zip(nodes, self._tier.evaluate(nodes, extra), strict=True)
         ]
 
+    def _void(self, node: Node, shape: tuple[int, ...]) -> Array:
+        """Elements that nobody will judge."""
+        rows, void = self.point.rows, self.point.void
+        axis = None if rows is None else rows_axis(node, rows)
+        if void is None or axis is None:
+            return np.zeros(shape, dtype=bool)
+        return np.broadcast_to(np.expand_dims(void, tuple(i for i in range(len(shape)) if i != axis)), shape)
+
     def _reference(self, node: Node, extra: Mapping[str, Array], middle: Array, radius: Radius) -> Reference:
         storage = self.point.storage
         point = replace(self.point, arrays={**self.point.arrays, **extra})
@@ -138,10 +160,12 @@ class Evaluation:
                 tuple(extra),
             )
 
+        _count.asked += middle.size
         expected = certified.rounded(middle, storage)
         attainable = certified.attainable(radius, middle, storage, self.working)
         if np.isnan(np.max(expected, initial=0.0)):
-            untold = np.isnan(middle)
+            untold = np.isnan(middle) & ~self._void(node, middle.shape)
+            _count.handed_up += int(np.count_nonzero(untold))
             up = ask(untold)
             middle = np.where(untold, up.middle, middle)
             expected = np.where(untold, up.expected, expected)

@@ -58,9 +58,12 @@ class Rounding:
         """
         if not self.step:
             return radius
-        size = np.abs(out) if exact(radius) else np.abs(out) + radius
-        low, high = np.min(size, initial=np.inf), np.max(size, initial=0.0)
-        result = size * self.step
+        size = np.asarray(np.abs(out))
+        if not exact(radius):
+            size += radius
+        low = np.minimum.reduce(size, axis=None, initial=np.inf)
+        high = np.maximum.reduce(size, axis=None, initial=0.0)
+        result = np.asarray(size * self.step)
         if not exact(radius):
             result += radius
         if low >= self.least and high <= self.largest:

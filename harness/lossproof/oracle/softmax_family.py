@@ -26,10 +26,10 @@ class SoftmaxFamily:
 
     @staticmethod
     def of(x: Array, axis: int) -> SoftmaxFamily:
-        top = np.max(x, axis=axis, keepdims=True)
+        top = np.maximum.reduce(x, axis=axis, keepdims=True)
         shifted = x - top
         weights = np.exp(shifted)
-        return SoftmaxFamily(axis, top, shifted, weights, np.sum(weights, axis=axis, keepdims=True))
+        return SoftmaxFamily(axis, top, shifted, weights, np.add.reduce(weights, axis=axis, keepdims=True))
 
     @cached_property
     def log_total(self) -> Array:
@@ -46,4 +46,4 @@ class SoftmaxFamily:
         products = self.weights * self.distance
         if np.isinf(self.distance).any():
             products = np.where(self.weights == 0, 0.0, products)
-        return np.asarray(np.sum(products, axis=self.axis, keepdims=True))
+        return np.asarray(np.add.reduce(products, axis=self.axis, keepdims=True))

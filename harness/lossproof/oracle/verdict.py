@@ -92,7 +92,7 @@ def _ratio(error: Array, attainable: Array, known: Array) -> Array:
     """error / attainable, 0 where nothing is known; inf only where the error is."""
     with np.errstate(invalid="ignore", over="ignore"):
         ratio = error / attainable
-    if np.isfinite(np.max(ratio, initial=0.0)):
+    if np.maximum.reduce(ratio, axis=None, initial=0.0) < np.inf:
         return np.asarray(ratio)
     ratio = np.where(known, ratio, 0.0)
     return np.where(np.isinf(ratio) & np.isfinite(error), np.finfo(np.float64).max, ratio)
@@ -101,7 +101,7 @@ def _ratio(error: Array, attainable: Array, known: Array) -> Array:
 def all_finite(array: Array) -> bool:
     """Whether no entry is nan or inf: by the sum, which shows either, and entry by entry where the sum overflows."""
     with np.errstate(all="ignore"):
-        return bool(np.isfinite(np.sum(array))) or bool(np.isfinite(array).all())
+        return bool(np.isfinite(np.add.reduce(array, axis=None))) or bool(np.isfinite(array).all())
 
 
 def distances(got: Array, middle: Array, expected: Array, fmt: Format) -> Array:
