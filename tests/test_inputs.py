@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,8 +16,8 @@ import pytest
 
 from lossproof.errors import UsageError
 from lossproof.floats import DTYPES, FORMATS, numpy_dtype
-from lossproof.inputs import PROFILES, batches_of, draw, expand, explore, regimes_of
-from lossproof.inputs.dice import natural_log
+from lossproof.inputs import PROFILES, Profile, batches_of, draw, expand, explore, regimes_of
+from lossproof.inputs.dice import Dice, natural_log, to_dtype
 from lossproof.inputs.parameters import pool
 from lossproof.inputs.variables import is_exact
 from lossproof.spec.model import Input, Parameter, Spec, Variable
@@ -66,6 +68,7 @@ SPECS = {
         spec("triplet", anchor=real("embedding", "N", "D"), positive=real("embedding", "N", "D")),
     )
 }
+MANY_ROWS = Profile("many rows", batches=1, laws=1, shapes=((256, 8),), many_classes=64)
 EVERY = [(loss, regime) for loss, s in SPECS.items() for regime in regimes_of(s)]
 
 
@@ -77,6 +80,18 @@ def cases(loss: str, regime: str, dtype: str = "float32", count: int = 6, **opti
 def rows(loss: str, regime: str, name: str, dtype: str = "float32"):
     for case in cases(loss, regime, dtype):
         yield from case.inputs[name].astype(np.float64)
+
+
+def batch(loss: str, regime: str, dtype: str = "float32", seed: int = 0, variables=None, **changes):
+    """One case of 256 rows and 8 classes; labels are never ignored."""
+    recipe = replace(draw(SPECS[loss], regime, MANY_ROWS, seed, 1)[0], **changes)
+    fixed = {"ignore_index": None} if "ignore_index" in SPECS[loss].parameters else {}
+    return expand(SPECS[loss], recipe, dtype, variables, fixed)
+
+
+def logits_and_labels(regime: str, dtype: str = "float32", **changes):
+    case = batch("cross_entropy", regime, dtype, **changes)
+    return case.inputs["logits"].astype(np.float64), case.inputs["labels"]
 
 
 def identical(a, b) -> bool:
@@ -147,13 +162,33 @@ def test_another_seed_regime_or_loss_gives_other_recipes():
     assert len(set().union(*seeds)) == sum(map(len, seeds))
 
 
+def test_recipes_are_distinct_and_more_of_them_begin_with_the_same_ones():
+    few, many = (draw(SPECS["mse"], "ordinary", QUICK, 0, count) for count in (7, 3000))
+    assert many[:7] == few
+    assert len(set(many)) == 3000
+
+
+def test_shapes_take_turns_and_another_regime_starts_at_another_one():
+    shapes = PROFILES["standard"].shapes
+    firsts = set()
+    for regime in regimes_of(SPECS["logsumexp"])[:9]:
+        found = [r.dims for r in draw(SPECS["logsumexp"], regime, PROFILES["standard"], 0, 2 * len(shapes))]
+        assert len(set(found[: len(shapes)])) == len(shapes)
+        assert found[: len(shapes)] == found[len(shapes) :]
+        firsts.add(found[0])
+    assert len(firsts) > 2
+
+
 def test_the_users_hypothesis_settings_have_no_say():
-    expected = draw(SPECS["mse"], "ordinary", QUICK, 3, 5)
+    def searched():
+        return explore(SPECS["mse"], "ordinary", QUICK, 3, lambda recipe: 0.0, 5)
+
+    expected = searched()
     hypothesis.settings.register_profile("odd", derandomize=True, max_examples=1, database=None)
     before = hypothesis.settings.get_current_profile_name()
     hypothesis.settings.load_profile("odd")
     try:
-        assert draw(SPECS["mse"], "ordinary", QUICK, 3, 5) == expected
+        assert searched() == expected
     finally:
         hypothesis.settings.load_profile(before)
 
@@ -165,7 +200,8 @@ def test_drawing_writes_nothing_and_depends_on_no_module_of_the_user(tmp_path):
         "from lossproof.inputs import *; from lossproof.spec.model import *\n"
         "s = Spec(loss='l', title='l', inputs={{'x': Input(shape=('N','V'), domain='extended_real')}},"
         " definition='0', parameters={{'t': Parameter(default=1.0, range=(1e-3, 10))}})\n"
-        "print([draw(s, r, PROFILES['standard'], 5, 20) for r in regimes_of(s)])"
+        "print([draw(s, r, PROFILES['standard'], 5, 20) for r in regimes_of(s)])\n"
+        "print(explore(s, 'tie', PROFILES['standard'], 5, lambda recipe: 0.0, 200))"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(["harness", *sys.path])}
     environment["PYTHONPATH"] = os.pathsep.join(
@@ -340,11 +376,210 @@ def test_zeros_stand_where_the_regime_says():
         assert (case.inputs["p"][case.inputs["q"] == 0] == 0).all()
 
 
-def test_common_offsets_reach_from_a_hundred_to_the_limit_of_the_format():
-    for dtype in DTYPES:
-        most = [abs(row).max() for row in rows("cross_entropy", "common_offset", "logits", dtype)]
-        assert min(most) < 1e5
-        assert max(most) > 5e3
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_common_offsets_reach_from_a_hundred_to_the_limit_of_the_format(dtype):
+    most = abs(logits_and_labels("common_offset", dtype)[0]).max(axis=1)
+    assert most.min() < 200
+    assert most.max() > FORMATS[dtype].largest ** 0.8
+    drown = most > 2.0 ** (FORMATS[dtype].precision + 3)
+    assert 0 < drown.mean() < 0.4 or dtype == "float16"
+
+
+def test_the_dial_moves_the_first_row_alone_and_the_others_lie_anywhere():
+    low, high = (abs(logits_and_labels("huge", dial=dial)[0]).max(axis=1) for dial in (0, 63))
+    assert low[0] < 2.0**11
+    assert high[0] > 2.0**122
+    assert np.array_equal(low[1:], high[1:])
+    assert np.median(np.log2(low)) == pytest.approx(62, abs=25)
+
+
+def test_the_density_says_how_many_classes_are_masked():
+    share = []
+    for density in (1, 4, 8):
+        logits, labels = logits_and_labels("masked", density=density)
+        masked = logits == -np.inf
+        assert masked.any(axis=1).all()
+        assert not np.take_along_axis(masked, labels[:, None], 1).any()
+        share.append(masked.mean())
+    assert share[0] < 0.25 < share[1] < 0.45 < share[2]
+    assert masked.sum(axis=1).max() == 7, "all but the label"
+    assert masked.sum(axis=1).min() == 1
+
+
+def test_ordinary_rows_are_halves_or_of_middling_or_of_small_or_of_many_magnitudes():
+    logits = logits_and_labels("ordinary")[0][1:]
+    halves = (logits * 2 == np.rint(logits * 2)).all(axis=1)
+    many = abs(logits).max(axis=1) >= 8.001
+    many |= abs(logits).min(axis=1) < 2.0**-8
+    assert 0.15 < halves.mean() < 0.35
+    assert 0.15 < (~halves & many).mean() < 0.35
+    assert 0.3 < (~halves & ~many).mean() < 0.65
+    assert (abs(logits) < 128).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_every_kind_of_confident_row_occurs_in_a_batch(dtype):
+    logits, labels = logits_and_labels("confident", dtype)
+    assert (logits.argmax(axis=1) == labels).all()
+    others = logits[np.arange(8) != labels[:, None]].reshape(256, 7)
+    gap = logits.max(axis=1) - others.max(axis=1)
+    assert (gap >= 9.9).all()
+    assert (gap <= 705).all()
+    assert gap.min() < 40
+    assert gap.max() > 600
+    level = (others == others[:, :1]).all(axis=1)
+    assert 0.1 < level.mean() < 0.5
+    assert 0.3 < (logits.max(axis=1) == 0).mean() < 0.7
+    assert np.ptp(others, axis=1).max() > 20
+
+
+def test_ties_hold_at_least_two_classes_and_the_label_in_about_half_of_the_rows():
+    logits, labels = logits_and_labels("tie", density=1)
+    top = logits == logits.max(axis=1, keepdims=True)
+    assert (top.sum(axis=1) >= 2).all()
+    assert 0.4 < np.take_along_axis(top, labels[:, None], 1).mean() < 0.8
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_near_ties_lie_within_ulps_of_each_other(dtype):
+    logits = np.sort(logits_and_labels("near_tie", dtype)[0], axis=1)
+    gap = logits[:, -1] - logits[:, -2]
+    assert (gap <= 8 * 2 * FORMATS[dtype].unit_roundoff * abs(logits[:, -1])).all()
+    assert (gap > 0).mean() > 0.5
+
+
+def test_every_kind_of_huge_row_occurs_in_a_batch():
+    logits = logits_and_labels("huge", "float64")[0]
+    alone = (abs(logits) > 500).sum(axis=1) == 1
+    above, below = (logits > 0).all(axis=1), (logits < 0).all(axis=1)
+    for kind in (alone, above & ~alone, below & ~alone, ~above & ~below & ~alone):
+        assert 0.1 < kind.mean() < 0.45
+
+
+def test_every_kind_of_equal_logits_occurs_in_a_batch():
+    logits = logits_and_labels("uniform")[0]
+    assert (logits == logits[:, :1]).all()
+    value = abs(logits[:, 0])
+    for kind in (value == 0, (value > 0) & (value < 64), value > 64, value > 2.0**60):
+        assert 0.05 < kind.mean() < 0.6
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_every_kind_of_subnormal_row_occurs_in_a_batch(dtype):
+    logits, form = logits_and_labels("subnormal", dtype)[0], FORMATS[dtype]
+    small = abs(logits) < 2 * form.smallest_normal
+    one = small.sum(axis=1) == 7
+    zeros = (logits == 0).any(axis=1) & ~one
+    assert (small.sum(axis=1) >= 7).all()
+    assert (logits != 0).any(axis=1).all()
+    for kind in (one, zeros, ~one & ~zeros):
+        assert 0.1 < kind.mean() < 0.6
+    assert not np.signbit(logits[logits == 0]).any()
+
+
+def test_every_kind_of_target_occurs_in_a_batch():
+    for regime in ("ordinary", "masked", "forbidden_label"):
+        targets = batch("soft_cross_entropy", regime, "float64").inputs["targets"]
+        one_hot = (targets == 1).any(axis=1)
+        dyadic = (targets * 128 == np.rint(targets * 128)).all(axis=1) & ~one_hot
+        zeros = (targets == 0).any(axis=1) & ~one_hot & ~dyadic
+        assert 0.1 < one_hot.mean() < 0.5
+        assert 0.1 < dyadic.mean() < 0.5
+        assert 0.1 < zeros.mean() < 0.7
+        assert (regime == "ordinary") == ((~one_hot & ~dyadic & ~zeros).mean() > 0.1)
+        assert (abs(targets.sum(axis=1) - 1) < 1e-15).all()
+
+
+def test_confident_rows_agree_with_their_target():
+    logits, targets = batch("soft_cross_entropy", "confident").inputs.values()
+    at = np.take_along_axis(targets, logits.argmax(axis=1)[:, None], 1)[:, 0]
+    assert (at == targets.max(axis=1)).all()
+
+
+def test_two_confident_distributions_agree_and_confidently_wrong_ones_do_not():
+    for regime, agree in (("confident", True), ("confidently_wrong", False)):
+        a, b = batch("kl_divergence_from_logits", regime).inputs.values()
+        assert ((a.argmax(axis=1) == b.argmax(axis=1)) == agree).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("regime", ["tiny", "subnormal", "zeros_in_both"])
+def test_distributions_of_many_classes_stay_distributions_in_every_format(regime, dtype):
+    wide = Profile("wide", batches=1, laws=1, shapes=((64, 128),), many_classes=128)
+    for recipe in draw(SPECS["kl_divergence"], regime, wide, 0, 4):
+        for array in expand(SPECS["kl_divergence"], recipe, dtype).inputs.values():
+            x = array.astype(np.float64)
+            assert (x >= 0).all()
+            assert (abs(x.sum(axis=1) - 1) <= 8 * FORMATS[dtype].unit_roundoff).all()
+
+
+def test_poison_falls_on_some_rows_and_on_each_input():
+    case = batch("mse", "poisoned_row")
+    bad = {n: (np.isnan(a) | (a == np.inf)) for n, a in case.inputs.items()}
+    first, second = (b.any(axis=1) for b in bad.values())
+    assert first.any()
+    assert second.any()
+    assert not (first & second).any()
+    assert not (first | second).all()
+    nan = np.isnan(case.inputs["prediction"]).any(axis=1)
+    assert nan.any()
+    assert (first & ~nan).any()
+
+
+def test_masks_and_labels_are_the_same_in_every_dtype():
+    found = [batch("cross_entropy", "masked", dtype).inputs for dtype in DTYPES]
+    for inputs in found[1:]:
+        assert np.array_equal(inputs["labels"], found[0]["labels"])
+        assert np.array_equal(inputs["logits"] == -np.inf, found[0]["logits"] == -np.inf)
+
+
+def test_a_recipe_gives_these_very_numbers_on_every_machine():
+    # changes with the regimes and with nothing else: no version of NumPy, no processor
+    digest = hashlib.sha256()
+    for loss, regime in EVERY:
+        recipe = draw(SPECS[loss], regime, MANY_ROWS, 0, 1)[0]
+        for dtype in DTYPES:
+            for array in expand(SPECS[loss], recipe, dtype).inputs.values():
+                digest.update(array.tobytes())
+    assert digest.hexdigest()[:16] == "ca2176dfe1a7f7bb"
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_numbers_are_drawn_in_their_bounds_row_by_row(dtype):
+    dice, form = Dice.of(dtype, "bounds"), FORMATS[dtype]
+    low = np.asarray([[-14], [0], [3]])
+    numbers = dice.signed(low, low + 2, (3, 4000)).astype(np.float64)
+    exponents = np.frexp(numbers)[1] - 1
+    for row in range(3):
+        assert np.allclose(np.bincount(exponents[row] - low[row])[:3] / 4000, 1 / 3, atol=0.03)
+    assert abs((numbers > 0).mean() - 0.5) < 0.03
+    even = dice.even(3, (12000,)).astype(np.float64)
+    assert abs(even).max() <= 8
+    assert np.allclose(np.histogram(even, 8, (-8, 8))[0] / 12000, 1 / 8, atol=0.02)
+    small = dice.small(7, (12000,))
+    assert np.allclose(np.bincount(small.astype(int)) / 12000, 1 / 7, atol=0.02)
+    places = dice.between(low, low + 4, (3, 4000)) - low
+    assert (places.min(axis=1) == 0).all()
+    assert (places.max(axis=1) == 4).all()
+    used = {float(x).as_integer_ratio()[0].bit_length() for x in numbers[0]}
+    assert max(used) >= form.precision, "all digits of the format are in use"
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_nudge_is_of_whole_units_in_the_last_place_and_leaves_0_alone(dtype):
+    dice, form = Dice.of(dtype, "nudge"), FORMATS[dtype]
+    start = np.asarray([1.0, 1.5, -form.smallest_normal, form.smallest_subnormal * 5, 0.0])
+    moved = dice.nudged(start, 3, (999, 5)).astype(np.float64)
+    assert np.array_equal(to_dtype(moved, dtype).astype(np.float64), moved)
+    units = (moved - start) / [2 * form.unit_roundoff, 2 * form.unit_roundoff, *[form.smallest_subnormal] * 3]
+    assert np.array_equal(units, np.rint(units))
+    assert units.min(axis=0).tolist() == [-3, -3, -3, -3, 0]
+    assert units.max(axis=0).tolist() == [3, 3, 3, 3, 0]
+
+
+def test_rounding_keeps_finite_numbers_finite_and_the_others_as_they_are():
+    found = to_dtype(np.asarray([1e300, -1e300, np.inf, -np.inf, np.nan, 1.0]), "float16")
+    assert np.array_equal(found, [65504, -65504, np.inf, -np.inf, np.nan, 1], equal_nan=True)
 
 
 def test_the_logarithm_by_arithmetic_is_the_logarithm():
@@ -439,6 +674,36 @@ def test_another_draw_of_logits_on_a_grid_keeps_its_regime(dtype):
             assert is_exact(case.inputs["logits"], case.variables["other"], dtype)
     for case in cases("logsumexp", "masked", dtype, variables=other):
         assert np.array_equal(np.isinf(case.inputs["logits"]), np.isinf(case.variables["other"]))
+
+
+def test_each_row_of_a_batch_has_a_grid_of_its_own():
+    shift = {"c": Variable(shape=("N", 1), domain="real", grid="logits")}
+    case = batch("cross_entropy", "huge", "float32", variables=shift)
+    assert is_exact(case.inputs["logits"], case.variables["c"], "float32")
+    c, most = (abs(a.astype(float)).max(axis=1) for a in (case.variables["c"], case.inputs["logits"]))
+    assert (c < most).mean() > 0.3
+    assert (c > 4 * most).mean() > 0.1
+    assert np.ptp(np.log2(c)) > 60
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_distributions_on_a_coarse_grid_stay_nonnegative_and_keep_their_zeros(dtype):
+    s, other = SPECS["kl_divergence"], {"r": Variable(like="p", grid="p")}
+    wide = Profile("wide", batches=1, laws=1, shapes=((64, 75),), many_classes=75)
+    for regime in ("ordinary", "uniform", "zeros_in_p"):
+        recipe = draw(s, regime, wide, 0, 1)[0]
+        before, case = expand(s, recipe, dtype).inputs["p"], expand(s, recipe, dtype, other)
+        for array in (case.inputs["p"], case.variables["r"]):
+            assert (array >= 0).all()
+            assert all(sum(map(Fraction, row)) == 1 for row in array.astype(float))
+        assert (case.inputs["p"][before == 0] == 0).all()
+        assert is_exact(case.inputs["p"], case.variables["r"], dtype)
+
+
+def test_a_variable_without_rows_puts_the_whole_batch_on_one_grid():
+    scalar = {"c": Variable(shape=(), domain="real", grid="logits")}
+    case = batch("logsumexp", "common_offset", variables=scalar)
+    assert is_exact(case.inputs["logits"], case.variables["c"], "float32")
 
 
 def test_a_positive_variable_on_a_grid_is_positive():

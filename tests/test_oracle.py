@@ -244,6 +244,25 @@ def test_an_undefined_value_is_compared_with_nothing(text: str, x: Any, got: flo
     assert verdict(got, found) == UNDECIDED
 
 
+@pytest.mark.parametrize("got", [0.0, 1.0, INF, NAN])
+@pytest.mark.parametrize(
+    ("text", "decided"),
+    [
+        ("sum(times(softmax(x, V), -y), V)", (False, True)),
+        ("sum(xlogy(softmax(x, V), exp(y)), V)", (False, True)),
+        ("sum(xdivy(softmax(x, V), exp(y)), V)", (False, True)),
+        ("sum(rel_entr(softmax(x, V), exp(y)), V)", (False, True)),
+    ],
+)  # fmt: skip
+def test_an_infinity_times_what_may_underflow_to_zero_is_undecided(
+    text: str, decided: tuple[bool, bool], got: float
+) -> None:
+    # the first weight of a softmax is e^-110, which float32 does not hold, and e^-1
+    for gap, known in zip((110.0, 1.0), decided, strict=True):
+        found = reference(text, x=[[0.0, gap]], y=[[-INF, 0.0]])
+        assert (verdict(got, found) == UNDECIDED) is not known
+
+
 # attainable error: what good code reaches, and what bad code does not
 
 SCALES = [1e-3, 1.0, 30.0, 1e4, 1e30]

@@ -8,11 +8,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from lossproof.audit.own_laws import false_laws
 from lossproof.audit.plan import Options, Plan, cells_of, require_known, require_regimes
 from lossproof.audit.results import Finding, Run, Verdict
 from lossproof.audit.run import run
-from lossproof.audit.worker import false_laws
-from lossproof.errors import Place, SpecError, UsageError
+from lossproof.errors import SpecError, UsageError
 from lossproof.implementation import Implementation, bind
 from lossproof.implementation.declare import Declaration, declarations
 from lossproof.report.facts import facts
@@ -74,8 +74,8 @@ def checked(function: Callable[..., Any], loss: str, *, framework: str | None = 
     require_known(chosen)
     library.find(loss)
     implementation = _bind(function, loss, framework, bound, options)
-    for law in sorted(false_laws(implementation)):
-        raise SpecError(f"law '{law}' of {implementation.loss} is false for its definition", Place(loss))
+    for proof in false_laws(implementation):
+        raise SpecError(proof.falsehood, library.get(proof.loss).place("laws", proof.law))
     require_regimes(chosen, [implementation.loss])
     found = run(Plan(chosen, cells_of(implementation, chosen)), lambda event: None)
     if all(row.verdict is Verdict.SKIP for row in found.results):

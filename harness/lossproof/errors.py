@@ -75,6 +75,14 @@ class NoForwardModeError(ImplementationError):
     """An implementation has reverse mode alone, as a function with a backward pass written by hand has."""
 
 
+def unknown(kind: str, word: str, allowed: Iterable[str]) -> str:
+    """The message about a word that is none of those allowed: `unknown device 'cdua'; did you mean 'cuda'?`."""
+    allowed = tuple(allowed)
+    if word == "gpu" and "cuda" in allowed:  # JAX's word, nearer to "cpu" by its letters
+        return f"unknown {kind} 'gpu'; did you mean 'cuda'? (known: {', '.join(allowed)})"
+    return f"unknown {kind} '{word}'{suggest(word, allowed)}"
+
+
 MOST_NAMED = 24
 """More choices than that are not listed beside a near word."""
 

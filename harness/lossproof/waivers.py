@@ -20,8 +20,8 @@ from lossproof.errors import Place, UsageError
 from lossproof.expression import primitives as p
 from lossproof.inputs.case import Array, Case
 from lossproof.oracle.arb_tier import ArbArithmetic
-from lossproof.oracle.evaluate import Bindings, evaluate
 from lossproof.oracle.certified import exact_leaves
+from lossproof.oracle.evaluate import Bindings, evaluate
 from lossproof.spec import graph
 from lossproof.spec.model import Spec
 

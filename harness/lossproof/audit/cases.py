@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from lossproof.audit.turns import Turn, Turns
 from lossproof.checks import laws
 from lossproof.checks.trial import Cell
 from lossproof.inputs import (
@@ -21,14 +22,13 @@ from lossproof.inputs import (
     draw,
     expand,
     explore,
-    pool,
     regimes_of,
 )
-from lossproof.spec import graph, library
-from lossproof.spec.law_graph import applies
-
-COMPILED_CONVENTIONS = 2
-"""In compiled mode only so many combinations of parameters are tried: each is static and compiles again."""
+from lossproof.inputs.anatomy import anatomy
+from lossproof.inputs.recipe import pool_of_dims
+from lossproof.inputs.regimes import regime_of
+from lossproof.spec import library
+from lossproof.spec.model import Variable
 
 NOT_FOR_LAWS = frozenset({"many_classes", "poisoned_row"})
 """Regimes that say nothing about a law and cost much."""
@@ -51,20 +51,27 @@ class Cases:
 
     def of_regime(self, regime: str) -> Iterator[Case]:
         """The cases of a regime, in the order in which they were drawn."""
-        spec, turns = self.cell.spec, self._turns()
+        spec, turns = self.cell.spec, self._turns
         count = batches_of(spec, regime, self.profile.batches)
-        if self.profile.deep and turns is None:
+        place = self.regimes.index(regime)
+        driven = self.profile.deep and not (self.cell.mode == "compiled" and self.cell.implementation.free)
+        if driven:
             recipes = explore(
                 spec, regime, self.profile, self.seed, lambda r: self._bits(self._expand(r)), count
             )
         else:
             recipes = list(_draw(spec.loss, regime, self.profile.name, self.seed, count))
         for number, recipe in enumerate(recipes):
-            yield self._expand(recipe, next(turns) if turns else self._rotated(regime, number))
+            turn = turns.of_case(place, number)
+            if turn.coupled and not driven:
+                recipe = self._resized(recipe, place + number // 2, self.profile.coupled)
+            elif self.cell.mode == "compiled" and not driven:
+                recipe = self._resized(recipe, number, self.profile.compiled)
+            yield self._expand(recipe, turn)
 
     def of_law(self, name: str) -> Iterator[Case]:
         """The cases of a law, one of every regime at least; regimes and conventions take turns."""
-        spec, conventions = self.cell.spec, self._conventions(name)
+        spec = self.cell.spec
         regimes = [r for r in self.regimes if r not in NOT_FOR_LAWS]
         if not regimes:
             return
@@ -76,18 +83,22 @@ class Cases:
         for number in range(most):
             regime = regimes[number % len(regimes)]
             recipe = _draw(spec.loss, regime, self.profile.name, self.seed + 1, count)[number // len(regimes)]
-            fixed = self.fixed() | conventions[number % len(conventions)]
-            yield expand(spec, recipe, self.cell.dtype, spec.laws[name].forall, fixed)
+            turn = self._turns.of_law(name, number)
+            if turn.coupled:
+                recipe = self._resized(recipe, number // 3, self.profile.coupled)
+            else:
+                recipe = self._resized(recipe, number, self.profile.of_laws)
+            yield self._expand(recipe, turn, spec.laws[name].forall)
 
     def law_refused(self, name: str) -> str | None:
         """Why a law says nothing about this implementation; None where it does."""
         spec, law = self.cell.spec, self.cell.spec.laws[name]
         if law.exists:
             return "a witness of the definition, shown by `lossproof prove`"
-        conventions = self._conventions(name)
+        conventions = self._turns.conventions(name)
         if not conventions:
             return f"the law is about {law.when}, which the implementation fixes"
-        if not laws.asks(spec, name, graph.statics_of(spec, self.fixed() | conventions[0])):
+        if not laws.asks(spec, name, (*conventions.row_wise, *conventions.coupled)[0][0]):
             return "a law of the definition alone, shown by `lossproof prove`"
         return None
 
@@ -109,44 +120,35 @@ class Cases:
             if name in free
         )
 
-    def _expand(self, recipe: Recipe, turn: dict[str, Any] | None = None) -> Case:
-        return expand(self.cell.spec, recipe, self.cell.dtype, parameters=self.fixed() | (turn or {}))
+    @functools.cached_property
+    def _turns(self) -> Turns:
+        return Turns(self.cell, self.fixed(), self.seed)
 
-    def _rotated(self, regime: str, number: int) -> dict[str, Any]:
-        """Every value of every free parameter comes round in a regime, at another pace for each of them."""
-        spec, start = self.cell.spec, self.regimes.index(regime)
-        names = [
-            n for n, p in spec.parameters.items() if p.kind != "array" and n in self.cell.implementation.free
-        ]
-        pools = [pool(spec, name, self.seed) for name in names]
-        return {
-            name: values[(number + start * (place + 1)) % len(values)]
-            for place, (name, values) in enumerate(zip(names, pools, strict=True))
-        }
+    def usual(self, case: Case) -> bool:
+        """Whether a case has the sizes of the profile's first shape, but for the rows."""
+        spec = self.cell.spec
+        first = dict(self._dims("ordinary", self.profile.shapes)[0])
+        return all(
+            axis == spec.independent or first.get(str(axis), size) == size
+            for name, declared in spec.inputs.items()
+            for axis, size in zip(declared.shape, case.inputs[name].shape, strict=True)
+        )
 
-    def _turns(self) -> Iterator[dict[str, Any]] | None:
-        """In compiled mode the few combinations of parameters that take turns."""
-        free = self.cell.implementation.free
-        if self.cell.mode != "compiled" or not free:
-            return None
-        recipes = _draw(self.cell.spec.loss, self.regimes[0], self.profile.name, self.seed, 8)
-        found: list[dict[str, Any]] = []
-        for recipe in recipes:
-            drawn = {k: v for k, v in recipe.parameters if k in free}
-            if drawn not in found:
-                found.append(drawn)
-        return itertools.cycle(found[:COMPILED_CONVENTIONS])
+    def _expand(
+        self, recipe: Recipe, turn: Turn | None = None, variables: Mapping[str, Variable] | None = None
+    ) -> Case:
+        values = self.fixed()
+        if turn is not None:
+            values |= turn.values
+            recipe = replace(recipe, arrays=turn.arrays)
+        return expand(self.cell.spec, recipe, self.cell.dtype, variables, values)
 
-    def _conventions(self, law: str) -> list[dict[str, Any]]:
-        """Combinations of the choices that the implementation leaves free in which the law applies."""
-        spec, fixed = self.cell.spec, self.fixed()
-        found: list[dict[str, Any]] = []
-        for statics in graph.all_statics(spec):
-            choices = {k: v for k, v in statics if spec.parameters[k].kind == "choice"}
-            if any(k in fixed and fixed[k] != v for k, v in choices.items()):
-                continue
-            if applies(spec.laws[law], statics) and choices not in found:
-                found.append(choices)
-        # spread, so that a few cases meet different conventions
-        limit = COMPILED_CONVENTIONS if self.cell.mode == "compiled" else len(found)
-        return found[:: max(1, len(found) // max(1, limit))][:limit]
+    def _resized(self, recipe: Recipe, number: int, shapes: tuple[tuple[int, int], ...]) -> Recipe:
+        """The recipe in one of these shapes, which take turns, as its regime allows."""
+        dims = self._dims(recipe.regime, shapes)
+        return replace(recipe, dims=dims[number % len(dims)])
+
+    def _dims(self, regime: str, shapes: tuple[tuple[int, int], ...]) -> list[tuple[tuple[str, int], ...]]:
+        """The shapes, the profile's where there are none, as a regime allows them."""
+        spec, profile = self.cell.spec, replace(self.profile, shapes=shapes or self.profile.shapes)
+        return pool_of_dims(anatomy(spec), regime_of(spec, regime), profile)

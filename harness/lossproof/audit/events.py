@@ -15,7 +15,7 @@ class RunStarted:
 
 @dataclass(frozen=True)
 class CellFinished:
-    """One implementation at one dtype, device and mode is done."""
+    """One implementation at one dtype, device and mode is done; cached: an earlier run has examined it."""
 
     implementation: str
     loss: str
@@ -26,6 +26,7 @@ class CellFinished:
     results: tuple[Result, ...]
     findings: tuple[Finding, ...]
     seconds: float
+    cached: bool = False
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 
+from lossproof.audit import plan_cache
+from lossproof.audit.planned import Options, Plan, PlannedCell
 from lossproof.audit.results import Problem
-from lossproof.errors import LossproofError, UsageError, suggest
+from lossproof.audit.sources import sources_of
+from lossproof.audit.surroundings import surroundings
+from lossproof.errors import LossproofError, UsageError, unknown
 from lossproof.floats import DTYPES
 from lossproof.frameworks import DEVICES, MODES, NAMES, framework
 from lossproof.implementation import (
@@ -21,49 +24,7 @@ from lossproof.implementation import (
 from lossproof.inputs import PROFILES, regimes_of
 from lossproof.spec import library
 
-
-@dataclass(frozen=True)
-class Options:
-    """What a user asked for; an empty tuple means all, or the default of the implementation.
-
-    targets: adapters; none for every bundled one that is no demonstration. spec with framework: bind the
-    function that the one target names, decorated or not.
-    """
-
-    targets: tuple[str, ...] = ()
-    spec: str | None = None
-    framework: str | None = None
-    losses: tuple[str, ...] = ()
-    frameworks: tuple[str, ...] = ()
-    devices: tuple[str, ...] = ()
-    dtypes: tuple[str, ...] = ()
-    modes: tuple[str, ...] = ()
-    regimes: tuple[str, ...] = ()
-    profile: str = "quick"
-    seed: int = 0
-    jobs: int | None = None
-
-
-@dataclass(frozen=True)
-class PlannedCell:
-    """One implementation at one device, mode and dtype; skip says why it will not run."""
-
-    implementation: Implementation
-    device: str
-    mode: str
-    dtype: str
-    skip: str | None = None
-
-
-@dataclass
-class Plan:
-    """declared: all that the adapters declare, also what the options leave out: laws call it."""
-
-    options: Options
-    cells: list[PlannedCell] = field(default_factory=list)
-    declared: list[Implementation] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
-    skipped_adapters: list[AdapterSkip] = field(default_factory=list)
+__all__ = ["Options", "Plan", "PlannedCell", "cells_of", "plan", "require_known", "require_regimes"]
 
 
 def plan(options: Options) -> Plan:
@@ -73,8 +34,23 @@ def plan(options: Options) -> Plan:
     the plan, beside what can be checked.
     """
     require_known(options)
+    targets = options.targets or (*bundled(demonstrations=False), *registered())
+    if not options.cache:
+        return _made(options, targets)
+    around = surroundings()
+    key = plan_cache.key(options, targets, around)
+    made = plan_cache.read(key, options, around)
+    if made is None:
+        made = _made(options, targets)
+        made.around = around
+        made.sources = {target: sources_of(target) for target in map(whole, targets)}
+        plan_cache.write(key, made)
+    return made
+
+
+def _made(options: Options, targets: Sequence[str]) -> Plan:
     made = Plan(options)
-    implementations = _implementations(options, made)
+    implementations = _implementations(options, targets, made)
     # a user's own spec is known once its adapter is read
     _known("loss", options.losses, library.names())
     require_regimes(options, (i.loss for i in implementations))
@@ -106,7 +82,7 @@ def _known(kind: str, words: Sequence[str], allowed: Iterable[str]) -> None:
     allowed = tuple(allowed)
     for word in words:
         if word not in allowed:
-            raise UsageError(f"unknown {kind} '{word}'{suggest(word, allowed)}")
+            raise UsageError(unknown(kind, word, allowed))
 
 
 def _all_regimes(losses: Iterable[str]) -> list[str]:
@@ -116,7 +92,7 @@ def _all_regimes(losses: Iterable[str]) -> list[str]:
     return list(names)
 
 
-def _implementations(options: Options, made: Plan) -> list[Implementation]:
+def _implementations(options: Options, targets: Sequence[str], made: Plan) -> list[Implementation]:
     if options.spec is not None:
         if len(options.targets) != 1 or options.framework is None:
             raise UsageError("--spec binds one function: give one target FILE.py:FUNCTION and --framework")
@@ -128,7 +104,6 @@ def _implementations(options: Options, made: Plan) -> list[Implementation]:
             made.problems.append(Problem(str(error.place or options.targets[0]), error.message))
             return []
     found: list[Implementation] = []
-    targets = options.targets or (*bundled(demonstrations=False), *registered())
     for target in targets:
         implementations, problems = discover(target)
         found += [each for each in implementations if not _taken(each, found, made)]

@@ -12,8 +12,8 @@ import numpy as np
 from lossproof.checks.answers import point_of
 from lossproof.errors import UsageError
 from lossproof.inputs import PROFILES, Case, Profile, draw, expand, minimise, regimes_of
-from lossproof.oracle.law import Array, ClauseValue, by_definition, evaluate_law
 from lossproof.oracle.certified import truth_precisions
+from lossproof.oracle.law import Array, ClauseValue, by_definition, evaluate_law
 from lossproof.spec import graph, library
 from lossproof.spec.law_graph import applies
 from lossproof.spec.load import check_expressions
@@ -34,6 +34,12 @@ class Proof:
     undecided: int
     counterexample: str | None
     place: str | None
+
+    @property
+    def falsehood(self) -> str:
+        """What is said of a law that is false."""
+        example = f": {self.counterexample}" if self.counterexample else ""
+        return f"law '{self.law}' of {self.loss} is false for its definition{example}"
 
 
 def prove(

@@ -99,7 +99,10 @@ class Problem:
 
 @dataclass
 class Run:
-    """Everything a run found; results and findings are sorted, so that equal runs are equal files."""
+    """Everything a run found; results and findings are sorted, so that equal runs are equal files.
+
+    cells: how many were examined; cached: how many of them by an earlier run.
+    """
 
     lossproof: str
     seed: int
@@ -109,3 +112,5 @@ class Run:
     findings: list[Finding] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     seconds: float = 0.0
+    cells: int = 0
+    cached: int = 0

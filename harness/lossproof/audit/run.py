@@ -2,42 +2,35 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, as_completed
-from dataclasses import replace
-
-from pebble import ProcessExpired, ProcessPool
+from collections.abc import Iterator
+from dataclasses import asdict, replace
 
 import lossproof
-from lossproof.audit import worker
+from lossproof.audit import cost, memory, worker
+from lossproof.audit.cell_cache import CellCache, Watch
 from lossproof.audit.environment import environment
 from lossproof.audit.events import CellFinished, Listener, ProblemMet, RunFinished, RunStarted
-from lossproof.audit.plan import Plan, PlannedCell
+from lossproof.audit.own_laws import false_laws
+from lossproof.audit.planned import Plan, PlannedCell
 from lossproof.audit.results import Problem, Result, Run, Verdict
 from lossproof.checks import NAMES, answers, laws
 from lossproof.spec import library
 
-RECYCLE = 12
-"""Batches after which a worker process is replaced: compiled functions pile up in a framework's caches."""
-
-FEW = 8
-"""So many cells run in this process unless `jobs` says otherwise: a worker's start costs more than they do."""
+_Ordered = tuple[PlannedCell, worker.Order]
 
 
 def run(plan: Plan, listener: Listener) -> Run:
     """Examine every cell of a plan. The same plan gives the same results and findings, whatever `jobs` is."""
     begun = time.perf_counter()
     options = plan.options
-    found = Run(
-        lossproof.__version__, options.seed, options.profile, environment(), problems=list(plan.problems)
-    )
+    found = Run(lossproof.__version__, options.seed, options.profile, environment())
     wanted = [cell for cell in plan.cells if cell.skip is None]
+    found.cells = len(wanted)
     listener(RunStarted(len(wanted)))
     for problem in plan.problems:
-        listener(ProblemMet(problem))
+        _meet(problem, found, listener)
     for skipped in plan.skipped_adapters:
         found.results.append(_adapter_row(skipped.adapter, skipped.framework, skipped.message))
     for cell in plan.cells:
@@ -45,11 +38,11 @@ def run(plan: Plan, listener: Listener) -> Run:
             found.results += _skip_rows(cell, cell.skip)
     for item in _finished(plan, wanted):
         if isinstance(item, Problem):
-            found.problems.append(item)
-            listener(ProblemMet(item))
+            _meet(item, found, listener)
         else:
             found.results += item.results
             found.findings += item.findings
+            found.cached += item.cached
             listener(item)
     found.results.sort(key=_order)
     found.findings.sort(
@@ -60,54 +53,94 @@ def run(plan: Plan, listener: Listener) -> Run:
     return found
 
 
+def _meet(problem: Problem, found: Run, listener: Listener) -> None:
+    found.problems.append(problem)
+    listener(ProblemMet(problem))
+
+
 def _finished(plan: Plan, wanted: list[PlannedCell]) -> Iterator[CellFinished | Problem]:
-    options = plan.options
-    jobs = options.jobs or (1 if len(wanted) <= FEW else os.cpu_count() or 1)
-    batches: dict[tuple[str, str], list[PlannedCell]] = {}
+    """The kept cells first, then the others as they are done; before them what is wrong with a user's own spec."""
+    false: dict[str, frozenset[str]] = {}
+    of_loss = {cell.implementation.loss: cell.implementation for cell in plan.cells}
+    for loss, implementation in of_loss.items():
+        proofs = false_laws(implementation, plan.around)
+        false[loss] = frozenset(proof.law for proof in proofs)
+        yield from (Problem(proof.place or loss, proof.falsehood) for proof in proofs)
+    settings = worker.Settings.of(plan.options)
+    cache = None
+    if plan.around is not None:
+        cache = CellCache(plan.around, plan.sources, asdict(settings), worker._waivers())
+    new: list[_Ordered] = []
     for cell in wanted:
-        batches.setdefault((cell.implementation.loss, cell.dtype), []).append(cell)
-    jobs = min(jobs, len(batches))
-    if jobs <= 1 or any(not cell.implementation.target for cell in wanted):
-        for batch in batches.values():
-            for cell in batch:
-                siblings = worker.siblings_of(cell.implementation, plan.declared)
-                yield worker.examine(cell, siblings, worker.Settings.of(options))
-            answers.forget()
+        i = cell.implementation
+        order = _order_of(cell, plan, false[i.loss], cache)
+        kept = cache.read(order.key) if cache is not None and order.key is not None else None
+        if kept is None:
+            new.append((cell, order))
+        else:
+            where = (i.name, i.loss, i.framework, cell.device, cell.mode, cell.dtype)
+            yield CellFinished(*where, *kept, seconds=0.0, cached=True)
+    if not new:
         return
-    yield from _in_processes(plan, list(batches.values()), jobs)
+    watch = cache.watch() if cache is not None else None
+    work = sum(cost.seconds(order.framework, order.mode) for _, order in new)
+    jobs = plan.options.jobs or (1 if work <= cost.FEW else os.cpu_count() or 1)
+    apart = {(order.loss, order.dtype, order.framework) for _, order in new}
+    if jobs > 1 and len(apart) > 1 and all(order.target for _, order in new):
+        yield from _in_processes([order for _, order in new], settings, watch, jobs)
+    else:
+        yield from _in_this_process(plan, new, settings, watch)
+    if cache is not None:
+        cache.prune()
+
+
+def _order_of(cell: PlannedCell, plan: Plan, false: frozenset[str], cache: CellCache | None) -> worker.Order:
+    i, bound = cell.implementation, plan.options.spec is not None
+    loss = (i.spec or i.loss) if bound else i.loss
+    key = cache.key(i, cell.device, cell.mode, cell.dtype) if cache is not None else None
+    return worker.Order(
+        i.target, i.name, loss, i.framework, cell.device, cell.mode, cell.dtype, bound, false, key
+    )
 
 
 def _in_processes(
-    plan: Plan, batches: list[list[PlannedCell]], jobs: int
+    orders: list[worker.Order], settings: worker.Settings, watch: Watch | None, jobs: int
 ) -> Iterator[CellFinished | Problem]:
-    options = plan.options
-    bound = options.spec is not None
-    # a forked copy of a process in which torch or jax has threads may hang
-    context = multiprocessing.get_context("spawn")
-    with ProcessPool(max_workers=jobs, max_tasks=RECYCLE, initializer=worker.start, context=context) as pool:
-        futures: dict[Future[list[CellFinished]], list[PlannedCell]] = {}
-        for batch in sorted(batches, key=len, reverse=True):
-            orders = tuple(worker.Order.of(cell, bound) for cell in batch)
-            task = worker.Batch(orders, worker.Settings.of(options))
-            futures[pool.schedule(worker.work, args=[task])] = batch
-        try:
-            for future in as_completed(futures):
-                try:
-                    yield from future.result()
-                except ProcessExpired as error:
-                    yield from map(_lost(f"the process died with code {error.exitcode}"), futures[future])
-                except LookupError as error:
-                    yield from map(_lost(str(error)), futures[future])
-        except BaseException:
-            pool.stop()  # type: ignore[no-untyped-call]
-            raise
+    from lossproof.audit import lanes  # and with it what starts processes
+
+    together: dict[tuple[str, str, str], list[worker.Order]] = {}
+    for order in orders:
+        together.setdefault((order.loss, order.dtype, order.framework), []).append(order)
+    batches = [worker.Batch(tuple(each), settings, watch) for each in together.values()]
+    for batch, results in lanes.examine(batches, jobs):
+        if isinstance(results, lanes.Lost):
+            yield from (_lost(order, results.reason) for order in batch.orders)
+        else:
+            yield from results
 
 
-def _lost(reason: str) -> Callable[[PlannedCell], Problem]:
-    def problem(cell: PlannedCell) -> Problem:
-        return Problem(f"{cell.implementation.name} ({cell.device}, {cell.mode}, {cell.dtype})", reason)
+def _in_this_process(
+    plan: Plan, new: list[_Ordered], settings: worker.Settings, watch: Watch | None
+) -> Iterator[CellFinished | Problem]:
+    find = worker.Finder()
+    together: dict[tuple[str, str], list[_Ordered]] = {}
+    for cell, order in new:
+        together.setdefault((order.loss, order.dtype), []).append((cell, order))
+    for each in together.values():
+        for cell, order in each:
+            i = cell.implementation
+            try:
+                found = (i, worker.siblings_of(i, plan.declared)) if plan.loaded else find(order)
+            except LookupError as error:
+                yield _lost(order, str(error))
+            else:
+                yield worker.done(order, settings, watch, *found)
+        answers.forget()
+        memory.free({order.framework for _, order in each})
 
-    return problem
+
+def _lost(order: worker.Order, reason: str) -> Problem:
+    return Problem(f"{order.name} ({order.device}, {order.mode}, {order.dtype})", reason)
 
 
 def _skip_rows(cell: PlannedCell, reason: str) -> list[Result]:

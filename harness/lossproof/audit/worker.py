@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 from lossproof import waivers
+from lossproof.audit import memory
+from lossproof.audit.cell_cache import Watch
 from lossproof.audit.events import CellFinished
 from lossproof.audit.examine import Examination
-from lossproof.audit.plan import Options, PlannedCell
-from lossproof.audit.prove import prove_law
+from lossproof.audit.planned import Options, PlannedCell
+from lossproof.audit.sources import Sources, sources_of
+from lossproof.audit.store import folder
 from lossproof.checks import answers
 from lossproof.checks.trial import Cell
 from lossproof.frameworks import framework
@@ -25,7 +28,8 @@ from lossproof.spec import library
 class Order:
     """One cell, in words that travel between processes.
 
-    bound: the target is to be bound to the loss, which may then be the path of a spec.
+    bound: the target is to be bound to the loss, which may then be the path of a spec. false_laws: laws to which
+    nothing is held. key: under which the results are kept, None where they are not.
     """
 
     target: str
@@ -36,12 +40,8 @@ class Order:
     mode: str
     dtype: str
     bound: bool
-
-    @staticmethod
-    def of(planned: PlannedCell, bound: bool) -> Order:
-        i = planned.implementation
-        loss = (i.spec or i.loss) if bound else i.loss
-        return Order(i.target, i.name, loss, i.framework, planned.device, planned.mode, planned.dtype, bound)
+    false_laws: frozenset[str] = frozenset()
+    key: str | None = None
 
 
 @dataclass(frozen=True)
@@ -61,38 +61,86 @@ class Settings:
 
 @dataclass(frozen=True)
 class Batch:
-    """Cells of one loss and dtype, which share what the oracle answers; and how to run them."""
+    """Cells of one loss, framework and dtype, which share what the oracle answers; and how to run them."""
 
     orders: tuple[Order, ...]
     settings: Settings
+    watch: Watch | None = None
 
 
 def start() -> None:
-    """Called once in each worker: one thread each, and no grab of a GPU's whole memory."""
+    """Called once in each process of lossproof's own, before it imports a framework.
+
+    One thread each, and no grab of a GPU's whole memory.
+    """
+    memory.own = True
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     # JAX compiles every operation for every shape, eager mode too: most of a run's time, and the same each time
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lossproof" / "xla"
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache))
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+    if cache := folder("xla"):
+        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache))
+        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+
+
+class Finder:
+    """Finds implementations by their targets; each adapter is looked through once."""
+
+    def __init__(self) -> None:
+        self._adapters: dict[str, list[Implementation]] = {}
+
+    def __call__(self, order: Order) -> tuple[Implementation, dict[str, Implementation]]:
+        """The implementation of an order and its siblings. Raises LookupError where it is gone."""
+        if order.bound:
+            return bind_target(order.target, order.loss, order.framework), {}
+        home = whole(order.target)
+        if home not in self._adapters:
+            self._adapters[home] = discover(home)[0]
+        for each in self._adapters[home]:
+            if (each.name, each.loss, each.framework) == (order.name, order.loss, order.framework):
+                return each, siblings_of(each, self._adapters[home])
+        raise LookupError(f"{order.target} is no longer there")
+
+
+_finder = functools.cache(Finder)
+"""The one of a worker process; another process has one for each run, in which an adapter may be another."""
 
 
 def work(batch: Batch) -> list[CellFinished]:
-    """Examine the cells of a batch; the oracle's answers are forgotten at its end."""
-    found = []
-    for order in batch.orders:
-        implementation, siblings = _find(order.target, order.name, order.loss, order.framework, order.bound)
-        planned = PlannedCell(implementation, order.device, order.mode, order.dtype)
-        found.append(examine(planned, siblings, batch.settings))
+    """Examine the cells of a batch in a worker process."""
+    found = [done(order, batch.settings, batch.watch, *_finder()(order)) for order in batch.orders]
     answers.forget()
+    memory.free({order.framework for order in batch.orders})
     return found
+
+
+def done(
+    order: Order,
+    settings: Settings,
+    watch: Watch | None,
+    implementation: Implementation,
+    siblings: dict[str, Implementation],
+) -> CellFinished:
+    """Examine the cell of an order; watch: keeps it where it has a key."""
+    planned = PlannedCell(implementation, order.device, order.mode, order.dtype)
+    finished = examine(planned, siblings, settings, order.false_laws)
+    if order.key is not None and watch is not None:
+        after = _sources(whole(order.target), len(sys.modules))
+        watch.keep(order.key, finished, implementation.function, after)
+    return finished
+
+
+@functools.lru_cache(maxsize=64)
+def _sources(target: str, modules: int) -> Sources | None:
+    """As `sources_of`, looked up anew where modules have been imported since; it looks through all of them."""
+    return sources_of(target)
 
 
 def examine(
     planned: PlannedCell,
     siblings: dict[str, Implementation],
     settings: Settings,
+    false_laws: frozenset[str] = frozenset(),
 ) -> CellFinished:
     """Every check of one cell."""
     begun = time.perf_counter()
@@ -102,7 +150,7 @@ def examine(
     )
     profile = PROFILES[settings.profile]
     results, findings = Examination(
-        cell, profile, settings.seed, settings.regimes, _waivers(), settings.laws_compiled, false_laws(i)
+        cell, profile, settings.seed, settings.regimes, _waivers(), settings.laws_compiled, false_laws
     ).run()
     return CellFinished(
         i.name, i.loss, i.framework, planned.device, planned.mode, planned.dtype, tuple(results), tuple(findings),
@@ -113,37 +161,6 @@ def examine(
 @functools.cache
 def _waivers() -> tuple[waivers.Waiver, ...]:
     return tuple(waivers.bundled())
-
-
-def false_laws(implementation: Implementation) -> frozenset[str]:
-    """The laws of a user's own spec that no implementation can be held to; bundled specs are proven."""
-    return _proved_false(implementation.loss) if implementation.spec else frozenset()
-
-
-@functools.cache
-def _proved_false(loss: str) -> frozenset[str]:
-    spec = library.get(loss)
-    return frozenset(
-        name for name in spec.laws if prove_law(spec, name, PROFILES["quick"], 0).verdict == "false"
-    )
-
-
-@functools.cache
-def _find(
-    target: str, name: str, loss: str, framework_name: str, bound: bool
-) -> tuple[Implementation, dict[str, Implementation]]:
-    if bound:
-        return bind_target(target, loss, framework_name), {}
-    everything, _ = _discovered(whole(target))
-    for each in everything:
-        if (each.name, each.loss, each.framework) == (name, loss, framework_name):
-            return each, siblings_of(each, everything)
-    raise LookupError(f"{target} is no longer there")
-
-
-@functools.cache
-def _discovered(adapter: str) -> tuple[list[Implementation], object]:
-    return discover(adapter)
 
 
 def siblings_of(implementation: Implementation, among: list[Implementation]) -> dict[str, Implementation]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Mapping, Sequence
 
@@ -12,7 +11,6 @@ from lossproof.audit.results import Verdict
 from lossproof.checks import answers
 from lossproof.checks.observation import Observation, from_judgement, worst
 from lossproof.checks.trial import COTANGENTS, TANGENTS, Trial
-from lossproof.errors import NoForwardModeError
 from lossproof.inputs.case import Array
 from lossproof.oracle.certified import Certified
 from lossproof.oracle.reference import Reference
@@ -56,10 +54,9 @@ def observe(trial: Trial) -> Observation | None:
         allowed = answers.slack(trial.cell.spec, trial.case, "value")
         judgement = judge(value, trial.reference, trial.cell.working, allowed)
         found.append(from_judgement(judgement, trial.reference, value, "value while differentiated"))
-    if trial.cell.framework.forward_mode:
-        # a backward pass written by hand comes without forward mode; nobody asked for one
-        with contextlib.suppress(NoForwardModeError):
-            found.append(_forward(trial, slack))
+    along = trial.forward
+    if along is not None:
+        found.append(_forward(trial, along, slack))
     return worst(found)
 
 
@@ -67,12 +64,8 @@ def _same(a: Array, b: Array) -> bool:
     return np.array_equal(a.astype(np.float64), b.astype(np.float64), equal_nan=True)
 
 
-def _forward(trial: Trial, slack: Array | float) -> Observation:
+def _forward(trial: Trial, got: Array, slack: Array | float) -> Observation:
     """Σ cotangent · jvp = Σ vjp · tangent; blamed by the certified derivatives alone."""
-    names = list(trial.cell.spec.inputs)
-    got = trial.cell.framework.jvp(
-        trial.cell.call(trial.case), {names.index(name): tangent for name, tangent in trial.tangents.items()}
-    )
     found = _contract(trial, slack, got, trial.gradient_references)
     if found.verdict is Verdict.PASS:
         return found

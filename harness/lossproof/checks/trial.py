@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
 from lossproof.checks import answers
-from lossproof.errors import ImplementationError
-from lossproof.floats import FORMATS, Format, working_format
-from lossproof.frameworks import Call, Framework, Outcome
-from lossproof.implementation import Implementation
-from lossproof.inputs import PROFILES, draw, expand
+from lossproof.checks.cell import Cell
+from lossproof.errors import ImplementationError, NoForwardModeError
+from lossproof.frameworks import Call, Outcome
 from lossproof.inputs.case import Array, Case
+from lossproof.inputs.filling import Filling
+from lossproof.inputs.rows import Rows, rows_of
 from lossproof.oracle.reference import Reference
 from lossproof.oracle.verdict import all_finite
 from lossproof.spec import graph
-from lossproof.spec.model import Spec
+
+__all__ = ["COTANGENTS", "TANGENTS", "Cell", "Trial", "with_inputs"]
 
 COTANGENTS = (2.0, -0.5, 0.0, -4.0, 0.25, 1.0, -1.0)
 """Unequal, signed, one of them zero, powers of two: exact in every format. A single one is 2."""
@@ -27,86 +27,45 @@ COTANGENTS = (2.0, -0.5, 0.0, -4.0, 0.25, 1.0, -1.0)
 TANGENTS = (1.0, -2.0, 0.5, 4.0, -0.25)
 
 
-@dataclass(frozen=True)
-class Cell:
-    """An implementation at one device, mode and dtype."""
-
-    implementation: Implementation
-    spec: Spec
-    framework: Framework
-    device: str
-    mode: str
-    dtype: str
-    siblings: Mapping[str, Implementation] = field(default_factory=dict, compare=False)
-    """The same adapter's implementations of other losses in the same framework; laws call them."""
-
-    _refused: dict[Any, str | None] = field(default_factory=dict, init=False, compare=False, repr=False)
-
-    def refuses(self, parameters: Mapping[str, Any]) -> str | None:
-        """What the implementation says where it takes these parameters at no ordinary input; None if it does.
-
-        So a refusal is told from an exception that hangs on the inputs.
-        """
-        free = self.implementation.free
-        plain = {name: 1.0 if isinstance(v, np.ndarray) else v for name, v in parameters.items()}
-        key = tuple(
-            (name, isinstance(v, np.ndarray), plain[name]) for name, v in parameters.items() if name in free
-        )
-        if key and key not in self._refused:
-            self._refused[key] = self._refusal(plain)
-        return self._refused[key] if key else None
-
-    def _refusal(self, parameters: Mapping[str, Any]) -> str | None:
-        reason = None
-        for recipe in draw(self.spec, "ordinary", PROFILES["quick"], 0, 4):
-            case = expand(self.spec, recipe, self.dtype, parameters=parameters)
-            try:
-                self.framework.value(self.call(case))
-            except ImplementationError as error:
-                reason = str(error)
-            else:
-                return None
-        return reason
-
-    @property
-    def storage(self) -> Format:
-        return FORMATS[self.dtype]
-
-    @property
-    def working(self) -> Format:
-        """The format in which the implementation is expected to compute."""
-        return working_format(self.storage, self.implementation.precision)
-
-    @functools.cached_property
-    def flush(self) -> bool:
-        return self.framework.flushes_subnormals(self.dtype, self.device)
-
-    def call(self, case: Case) -> Call:
-        inputs = tuple(case.inputs[name] for name in self.spec.inputs)
-        return Call(
-            self.implementation.function,
-            inputs,
-            self.implementation.arguments(case.parameters),
-            self.device,
-            self.mode,
-        )
-
-
 class Trial:
     """Lazily: the calls of the implementation at a case, and their references.
 
-    cotangents: repeated over the elements of the result.
+    cotangents: repeated over the elements of the result. forward_mode: whether it is looked at.
     """
 
-    def __init__(self, cell: Cell, case: Case, cotangents: tuple[float, ...] = COTANGENTS) -> None:
+    def __init__(
+        self, cell: Cell, case: Case, cotangents: tuple[float, ...] = COTANGENTS, forward_mode: bool = True
+    ) -> None:
         self.cell, self.case, self.cotangents = cell, case, cotangents
+        self.forward_mode = forward_mode and cell.framework.forward_mode
         self.differentiated: Array | None = None
         """The value of the call that `gradients` made, once it was."""
 
     @functools.cached_property
+    def rows(self) -> Rows | None:
+        """Where the rows stand; None where their results are coupled."""
+        return rows_of(self.cell.spec, graph.statics_of(self.cell.spec, self.case.parameters))
+
+    @functools.cached_property
+    def _filling(self) -> Filling | None:
+        pool = self.cell.pool
+        return Filling(self.case, self.rows, pool) if pool and self.rows is not None else None
+
+    @property
+    def _call(self) -> Call:
+        return self.cell.call(self.case if self._filling is None else self._filling.case)
+
+    @functools.cached_property
     def outcome(self) -> Outcome:
         """Raises ImplementationError."""
-        return self.cell.framework.value(self.cell.call(self.case))
+        found, filling = self.cell.framework.value(self._call), self._filling
+        if filling is None:
+            return found
+        rows, again = filling.rows, found.again
+        inputs = tuple(map(filling.cut, found.inputs, (rows.inputs[name] for name in self.cell.spec.inputs)))
+        value = filling.cut(found.value, rows.result)
+        later = None if again is None else lambda: filling.cut(again(), rows.result)
+        return replace(found, value=value, inputs=inputs, again=later)
 
     @functools.cached_property
     def reference(self) -> Reference:
@@ -164,16 +123,45 @@ class Trial:
     @functools.cached_property
     def gradients(self) -> dict[str, Array]:
         """The implementation's vector–Jacobian products; raises ImplementationError."""
-        names = list(self.cell.spec.inputs)
+        names, filling = list(self.cell.spec.inputs), self._filling
         wrt = tuple(names.index(name) for name in self.differentiable)
-        call = self.cell.call(self.case)
         if self.cell.framework.differentiates:
-            outcome = self.cell.framework.vjp(call, self.cotangent, wrt)
-            self.differentiated, found = outcome.value, outcome.gradients
+            cotangent = (
+                self.cotangent if filling is None else filling.fill(self.cotangent, filling.rows.result)
+            )
+            outcome = self.cell.framework.vjp(self._call, cotangent, wrt)
+            value, found = outcome.value, outcome.gradients
+            self.differentiated = value if filling is None else filling.cut(value, filling.rows.result)
         else:
-            found = self._written_gradients(call)
+            found = self._written_gradients(self._call)
         assert found is not None
+        if filling is not None:
+            found = tuple(
+                map(filling.cut, found, (filling.rows.inputs[name] for name in self.differentiable))
+            )
         return dict(zip(self.differentiable, found, strict=True))
+
+    @functools.cached_property
+    def forward(self) -> Array | None:
+        """The implementation's Jacobian–vector product along `tangents`, of the result's shape.
+
+        None where it is not looked at, the framework has no forward mode, or the implementation none (a backward
+        pass written by hand comes without, and nobody asked for one). Raises ImplementationError.
+        """
+        if not self.forward_mode:
+            return None
+        names, filling, along = list(self.cell.spec.inputs), self._filling, self.tangents
+        if filling is not None:
+            along = {
+                name: filling.fill(tangent, filling.rows.inputs[name]) for name, tangent in along.items()
+            }
+        try:
+            found = self.cell.framework.jvp(
+                self._call, {names.index(name): tangent for name, tangent in along.items()}
+            )
+        except NoForwardModeError:
+            return None
+        return found if filling is None else filling.cut(found, filling.rows.result)
 
     def _written_gradients(self, call: Call) -> tuple[Array, ...]:
         """From `gradient=`: the derivative of the sum of the results, so the cotangent is 1 throughout."""

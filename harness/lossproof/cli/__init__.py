@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+import lossproof
 from lossproof.cli import audit, listing, prove, replay
 from lossproof.cli.exits import INTERRUPTED, WRONG
 from lossproof.errors import LossproofError
@@ -51,12 +52,7 @@ app.command("show")(listing.show)
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import PackageNotFoundError, version
-
-        try:
-            typer.echo(f"lossproof {version('lossproof')}")
-        except PackageNotFoundError:
-            typer.echo("lossproof, not installed")
+        typer.echo(f"lossproof {lossproof.__version__}")
         raise typer.Exit
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-FRAMEWORKS = ("numpy", "torch", "jax")
+from lossproof.frameworks import NAMES
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def scan(path: Path, losses: frozenset[str], *, audited: bool = True) -> Adapter
         path.stem,
         summary,
         tuple(sorted({name for name in first if name in losses})),
-        tuple(name for name in FRAMEWORKS if name in named),
+        tuple(name for name in NAMES if name in named),
         audited,
     )
 

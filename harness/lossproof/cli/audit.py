@@ -38,6 +38,7 @@ def check(
     profile: given.Profile = "quick",
     seed: given.Seed = 0,
     jobs: given.Jobs = None,
+    no_cache: given.NoCache = False,
     json: given.Json = None,
     html: given.Html = None,
     junit: given.Junit = None,
@@ -63,6 +64,7 @@ def check(
         profile=profile,
         seed=seed,
         jobs=jobs,
+        cache=not no_cache,
     )
     raise typer.Exit(execute(options, outputs))
 
@@ -77,6 +79,7 @@ def audit(
     profile: given.Profile = "quick",
     seed: given.Seed = 0,
     jobs: given.Jobs = None,
+    no_cache: given.NoCache = False,
     json: given.Json = None,
     html: given.Html = None,
     junit: given.Junit = None,
@@ -96,5 +99,6 @@ def audit(
         profile=profile,
         seed=seed,
         jobs=jobs,
+        cache=not no_cache,
     )
     raise typer.Exit(execute(options, outputs))

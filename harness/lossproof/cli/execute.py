@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 import typer
 
+import lossproof
 from lossproof.audit.events import CellFinished, Event, ProblemMet, RunStarted
 from lossproof.audit.results import Problem, Run
 from lossproof.cli.exits import INTERRUPTED, exit_code
 from lossproof.errors import LossproofError
 
 if TYPE_CHECKING:
-    from lossproof.audit.plan import Options, Plan
+    from lossproof.audit.plan import Options
 
 STDOUT = Path("-")
 
@@ -47,7 +48,7 @@ class Partial:
     def __init__(self, options: Options) -> None:
         self._total = 0
         self._done = 0
-        self.run = Run(_version(), options.seed, options.profile, {})
+        self.run = Run(lossproof.__version__, options.seed, options.profile, {})
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, RunStarted):
@@ -80,7 +81,6 @@ def execute(options: Options, outputs: Outputs) -> int:
     start()
     planned = plan(options)
     outputs.prepare()
-    planned.problems.extend(false_laws(planned))
     partial = Partial(options)
     announced: list[Problem] = []
     try:
@@ -99,30 +99,13 @@ def execute(options: Options, outputs: Outputs) -> int:
     return report(found, outputs, announced)
 
 
-def false_laws(plan: Plan) -> list[Problem]:
-    """A problem for each law of a user's own spec that is false of its definition; bundled ones are proved."""
-    own = dict.fromkeys(i.loss for i in (cell.implementation for cell in plan.cells) if i.spec)
-    if not own:
-        return []
-    from lossproof.audit.prove import prove
-
-    return [
-        Problem(
-            proof.place or proof.loss,
-            f"law '{proof.law}' of {proof.loss} is false for its definition: {proof.counterexample}",
-        )
-        for proof in prove(list(own))
-        if proof.verdict == "false"
-    ]
-
-
 def report(run: Run, outputs: Outputs, announced: Sequence[Problem] = ()) -> int:
     """Write every report that is wanted, print the summary, and give the exit code.
 
     A run of nothing but problems is a line for each of them, once: `announced` are on the screen already.
     Where one report cannot be written the others still are; then the error is raised.
     """
-    from lossproof.report import html, json, junit
+    from lossproof.report import json, junit
     from lossproof.report.console import console
     from lossproof.report.terminal import summary
     from lossproof.report.text import one_line
@@ -143,6 +126,8 @@ def report(run: Run, outputs: Outputs, announced: Sequence[Problem] = ()) -> int
     if outputs.junit is not None:
         attempt("JUnit", outputs.junit, lambda path: junit.write(run, path, outputs.fail_on))
     if outputs.html is not None:
+        from lossproof.report import html
+
         attempt("report", outputs.html / "index.html", lambda path: html.write(run, path.parent))
     replay = str(outputs.json) if outputs.json not in (None, STDOUT) else None
     stream = sys.stderr if outputs.json == STDOUT else sys.stdout
@@ -157,12 +142,3 @@ def report(run: Run, outputs: Outputs, announced: Sequence[Problem] = ()) -> int
     if errors:
         raise errors[0]
     return exit_code(run, outputs.fail_on)
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("lossproof")
-    except PackageNotFoundError:
-        return "unknown"

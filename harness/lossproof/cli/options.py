@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from lossproof.errors import UsageError, suggest
+from lossproof.errors import UsageError, unknown
 
 _MANY = "Repeatable, or separated by commas."
 
@@ -42,6 +42,12 @@ Jobs = Annotated[
         "--jobs", "-j", metavar="N", min=1, help="Worker processes; as many as there are cores unless given."
     ),
 ]
+NoCache = Annotated[
+    bool,
+    typer.Option(
+        "--no-cache", help="Examine again what an earlier run has examined unchanged, and keep none of it."
+    ),
+]
 Json = Annotated[
     Path | None,
     typer.Option("--json", metavar="FILE", help="Write the results as JSON; - is standard output."),
@@ -68,5 +74,5 @@ def one_of(flag: str, word: str, allowed: Iterable[str]) -> str:
     """`word`, if it is allowed. UsageError with the nearest right word otherwise."""
     allowed = tuple(allowed)
     if word not in allowed:
-        raise UsageError(f"{flag}: unknown value {word!r}{suggest(word, allowed)}")
+        raise UsageError(f"{flag}: {unknown('value', word, allowed)}")
     return word

@@ -94,15 +94,10 @@ class Shown:
         out.print(line, soft_wrap=True)
         for proof in self._proofs:
             where = f"{proof.place}: " if proof.place else ""
-            law = f"law {proof.law!r} of {proof.loss}"
             if proof.verdict == "false":
-                example = f": {proof.counterexample}" if proof.counterexample else ""
-                text = one_line(f"{where}{law} is false for its definition{example}")
+                text = one_line(f"{where}{proof.falsehood}")
                 err.print(Text.assemble(("error: ", "bold red"), text), soft_wrap=True)
             elif proof.verdict != "proved":
-                reason = f": {proof.counterexample}" if proof.counterexample else ""
-                out.print(
-                    Text(one_line(f"{where}{law} is undecided in all its cases{reason}"), "yellow"),
-                    soft_wrap=True,
-                )
+                told = f"{where}law '{proof.law}' of {proof.loss} is undecided in all its cases"
+                out.print(Text(one_line(told), "yellow"), soft_wrap=True)
         self._proofs = []

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 
-from lossproof.errors import UsageError, suggest
+from lossproof.errors import UsageError, unknown
 from lossproof.frameworks.base import DEVICES, MODES, Call, Framework, Outcome
 
 NAMES = ("numpy", "torch", "jax")
@@ -33,4 +33,4 @@ def framework(name: str) -> Framework:
         from lossproof.frameworks.jax_framework import JaxFramework
 
         return JaxFramework()
-    raise UsageError(f"unknown framework '{name}'{suggest(name, NAMES)}")
+    raise UsageError(unknown("framework", name, NAMES))

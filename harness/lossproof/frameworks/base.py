@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import numbers
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 
-from lossproof.errors import ImplementationError, UsageError, suggest
-from lossproof.floats import FORMATS, Format
+from lossproof.errors import ImplementationError, UsageError, unknown
+from lossproof.floats import DTYPES, FORMATS, Format
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -99,6 +100,46 @@ class Framework(Protocol):
 
         Raises NoForwardModeError where the function has a backward pass of its own and nothing else."""
 
+    def forget(self) -> None:
+        """Drop what was compiled, which takes memory; it is compiled anew where it is called again."""
+
+
+class Imported:
+    """What the frameworks share that are imported on first use: the reasons why something is missing."""
+
+    name: str
+    title: str
+
+    @functools.cached_property
+    def library(self) -> Any:
+        """The framework's module; `missing()` says beforehand whether it can be imported."""
+        return importlib.import_module(self.name)
+
+    @functools.cache  # noqa: B019 (one object of a framework for the life of the process)
+    def missing(self) -> str | None:
+        return load(self.name, self.title)
+
+    @functools.cache  # noqa: B019
+    def missing_device(self, device: str) -> str | None:
+        if device not in DEVICES:
+            return unknown("device", device, DEVICES)
+        return self.missing() or self._missing_device(device)
+
+    @functools.cache  # noqa: B019
+    def missing_mode(self, mode: str, device: str = "cpu") -> str | None:
+        if mode not in MODES:
+            return unknown("mode", mode, MODES)
+        return self.missing() or self._missing_mode(mode, device)
+
+    def missing_dtype(self, dtype: str, device: str = "cpu") -> str | None:
+        return None if dtype in DTYPES else unknown("dtype", dtype, DTYPES)
+
+    def _missing_device(self, device: str) -> str | None:
+        raise NotImplementedError
+
+    def _missing_mode(self, mode: str, device: str) -> str | None:
+        return None
+
 
 def describe(error: BaseException) -> str:
     """`TypeError: message` on one line, cut where it is very long."""
@@ -159,13 +200,6 @@ def load(module: str, title: str) -> str | None:
     except Exception as error:
         return f"{title} cannot be imported: {describe(error)}"
     return None
-
-
-def unknown(kind: str, word: str, allowed: Iterable[str]) -> str:
-    """The message about a word that is none of those allowed."""
-    if word == "gpu" and "cuda" in allowed:  # JAX's word, nearer to "cpu" by its letters
-        return f"unknown {kind} 'gpu'; did you mean 'cuda'? (known: {', '.join(allowed)})"
-    return f"unknown {kind} '{word}'{suggest(word, allowed)}"
 
 
 def require(framework: Framework, call: Call) -> None:

@@ -31,6 +31,9 @@ class Compiled:
         self._entries.move_to_end(full)
         return self._entries[full][1]
 
+    def clear(self) -> None:
+        self._entries.clear()
+
 
 def split(parameters: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Parameters that are static Python values, and those that are arrays."""

@@ -12,19 +12,15 @@ from typing import Any
 import numpy as np
 
 from lossproof.errors import ImplementationError, NoForwardModeError
-from lossproof.floats import DTYPES
 from lossproof.frameworks.base import (
-    DEVICES,
-    MODES,
     Array,
     Call,
+    Imported,
     Outcome,
     array_of,
     describe,
-    load,
     require,
     subnormal_probes,
-    unknown,
     user_code,
     wrong_shape,
 )
@@ -34,7 +30,7 @@ _PLATFORM = {"cpu": "cpu", "cuda": "gpu"}
 _INT32 = np.iinfo(np.int32)
 
 
-class JaxFramework:
+class JaxFramework(Imported):
     """Implementations on JAX arrays, differentiated by jax.vjp and jax.jvp.
 
     64-bit types are on only within a call, and only where an input needs them: under them `jnp.zeros(n)` or
@@ -44,26 +40,14 @@ class JaxFramework:
     """
 
     name = "jax"
+    title = "JAX"
     differentiates = True
     forward_mode = True
 
     def __init__(self) -> None:
         self._compiled = Compiled()
 
-    @functools.cached_property
-    def _jax(self) -> Any:
-        return importlib.import_module("jax")
-
-    @functools.cache  # noqa: B019 (one object for the life of the process)
-    def missing(self) -> str | None:
-        return load("jax", "JAX")
-
-    @functools.cache  # noqa: B019
-    def missing_device(self, device: str) -> str | None:
-        if device not in DEVICES:
-            return unknown("device", device, DEVICES)
-        if reason := self.missing():
-            return reason
+    def _missing_device(self, device: str) -> str | None:
         try:
             self._device(device)
         except Exception as error:
@@ -72,13 +56,7 @@ class JaxFramework:
             )
         return None
 
-    def missing_mode(self, mode: str, device: str = "cpu") -> str | None:
-        return self.missing() if mode in MODES else unknown("mode", mode, MODES)
-
-    def missing_dtype(self, dtype: str, device: str = "cpu") -> str | None:
-        return None if dtype in DTYPES else unknown("dtype", dtype, DTYPES)
-
-    @functools.cache  # noqa: B019
+    @functools.cache  # noqa: B019 (one object for the life of the process)
     def flushes_subnormals(self, dtype: str, device: str = "cpu") -> bool:
         def product(a: Any, b: Any) -> Any:
             return a * b
@@ -111,7 +89,7 @@ class JaxFramework:
                     full[index] = each
                 return self._checked(function(*full))
 
-            value, pull = self._jax.vjp(of, *(inputs[index] for index in wrt))
+            value, pull = self.library.vjp(of, *(inputs[index] for index in wrt))
             self._needs_real(value)
             if value.shape != upstream.shape:
                 raise wrong_shape(value.shape, upstream.shape)
@@ -126,14 +104,14 @@ class JaxFramework:
 
         def compute(function: Callable[..., Any], inputs: tuple[Any, ...], *given: Any) -> Any:
             along = [
-                self._jax.numpy.zeros_like(each)
-                if self._jax.numpy.issubdtype(each.dtype, self._jax.numpy.inexact)
-                else np.zeros(each.shape, self._jax.dtypes.float0)
+                self.library.numpy.zeros_like(each)
+                if self.library.numpy.issubdtype(each.dtype, self.library.numpy.inexact)
+                else np.zeros(each.shape, self.library.dtypes.float0)
                 for each in inputs
             ]
             for index, each in zip(wrt, given, strict=True):
                 along[index] = each.astype(inputs[index].dtype)
-            value, derivative = self._jax.jvp(
+            value, derivative = self.library.jvp(
                 lambda *each: self._checked(function(*each)), inputs, tuple(along)
             )
             self._needs_real(value)
@@ -146,6 +124,10 @@ class JaxFramework:
                 raise NoForwardModeError(str(error)) from error
             raise
         return np.array(result)
+
+    def forget(self) -> None:
+        self._compiled.clear()
+        self.library.clear_caches()
 
     def _run(
         self, call: Call, what: Any, compute: Callable[..., Any], *extra: Array
@@ -162,15 +144,15 @@ class JaxFramework:
 
         run = whole
         if call.mode == "compiled":
-            run = self._compiled.get(user, (what, frozen(static)), lambda: self._jax.jit(whole))
-        with self._x64(_needs_x64((*call.inputs, *arrays.values()))), self._jax.default_device(device):
+            run = self._compiled.get(user, (what, frozen(static)), lambda: self.library.jit(whole))
+        with self._x64(_needs_x64((*call.inputs, *arrays.values()))), self.library.default_device(device):
             put = functools.partial(self._put, device=device)
             inputs = tuple(put(each) for each in call.inputs)
             traced = {name: put(value) for name, value in arrays.items()}
             with user_code(functools.partial(self._step, call.mode)):
                 result = run(inputs, traced, tuple(put(each) for each in extra))
                 # Computation is asynchronous: errors of it come out here.
-                result = self._jax.block_until_ready(result)
+                result = self.library.block_until_ready(result)
             after = tuple(
                 np.array(native).astype(given.dtype)
                 for native, given in zip(inputs, call.inputs, strict=True)
@@ -178,32 +160,32 @@ class JaxFramework:
         return result, after
 
     def _put(self, array: Array, device: Any) -> Any:
-        return self._jax.device_put(np.array(array, order="C"), device)
+        return self.library.device_put(np.array(array, order="C"), device)
 
     @contextmanager
     def _x64(self, needed: bool) -> Iterator[None]:
         """64-bit types within a call, if needed; what the process has set is never switched off."""
-        if not needed or self._jax.config.jax_enable_x64:
+        if not needed or self.library.config.jax_enable_x64:
             yield
             return
-        switch = getattr(self._jax, "enable_x64", None)
+        switch = getattr(self.library, "enable_x64", None)
         if switch is None:  # before JAX 0.8
             switch = importlib.import_module("jax.experimental").enable_x64
         with switch(True):
             yield
 
     def _checked(self, result: Any) -> Any:
-        if isinstance(result, self._jax.Array):
+        if isinstance(result, self.library.Array):
             return result
         array_of(result)  # a number or a NumPy array; anything else is an error
-        return self._jax.numpy.asarray(result)
+        return self.library.numpy.asarray(result)
 
     def _needs_real(self, value: Any) -> None:
-        if not self._jax.numpy.issubdtype(value.dtype, self._jax.numpy.floating):
+        if not self.library.numpy.issubdtype(value.dtype, self.library.numpy.floating):
             raise ImplementationError(f"the result has no gradient: its dtype is {value.dtype}")
 
     def _step(self, mode: str, error: BaseException) -> str | None:
-        stopped = (self._jax.errors.JAXTypeError, self._jax.errors.JAXIndexError)
+        stopped = (self.library.errors.JAXTypeError, self.library.errors.JAXIndexError)
         return "jax.jit" if mode == "compiled" and isinstance(error, stopped) else None
 
     @functools.cache  # noqa: B019
@@ -213,7 +195,7 @@ class JaxFramework:
         before = logger.level
         logger.setLevel(logging.ERROR)
         try:
-            return self._jax.devices(_PLATFORM[device])[0]
+            return self.library.devices(_PLATFORM[device])[0]
         finally:
             logger.setLevel(before)
 

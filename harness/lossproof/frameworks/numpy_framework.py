@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from lossproof.errors import UsageError
+from lossproof.errors import UsageError, unknown
 from lossproof.floats import DTYPES
 from lossproof.frameworks.base import (
     DEVICES,
@@ -20,7 +20,6 @@ from lossproof.frameworks.base import (
     load,
     require,
     subnormal_probes,
-    unknown,
     user_code,
 )
 
@@ -69,6 +68,9 @@ class NumpyFramework:
 
     def jvp(self, call: Call, tangents: Mapping[int, Array]) -> NoReturn:
         raise UsageError("NumPy has no automatic derivatives: declare gradient=function in implements")
+
+    def forget(self) -> None:
+        pass
 
     def _call(self, call: Call) -> tuple[Any, tuple[Array, ...], dict[str, Any]]:
         require(self, call)

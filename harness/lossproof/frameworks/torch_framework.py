@@ -17,18 +17,15 @@ from typing import Any, NoReturn
 import numpy as np
 
 from lossproof.errors import ImplementationError, UsageError
-from lossproof.floats import DTYPES, numpy_dtype
+from lossproof.floats import numpy_dtype
 from lossproof.frameworks.base import (
-    DEVICES,
-    MODES,
     Array,
     Call,
+    Imported,
     Outcome,
     array_of,
-    load,
     require,
     subnormal_probes,
-    unknown,
     user_code,
     wrong_shape,
 )
@@ -39,52 +36,32 @@ from lossproof.frameworks.cache import Compiled, frozen, split
 _RECOMPILE_LIMIT = 64
 
 
-class TorchFramework:
+class TorchFramework(Imported):
     """Implementations on torch tensors, differentiated by torch.autograd."""
 
     name = "torch"
+    title = "PyTorch"
     differentiates = True
     forward_mode = False
 
     def __init__(self) -> None:
         self._compiled = Compiled()
 
-    @functools.cached_property
-    def _torch(self) -> Any:
-        return importlib.import_module("torch")
-
-    @functools.cache  # noqa: B019 (one object for the life of the process)
-    def missing(self) -> str | None:
-        return load("torch", "PyTorch")
-
-    @functools.cache  # noqa: B019
-    def missing_device(self, device: str) -> str | None:
-        if device not in DEVICES:
-            return unknown("device", device, DEVICES)
-        if reason := self.missing():
-            return reason
-        if device == "cpu" or self._torch.cuda.is_available():
+    def _missing_device(self, device: str) -> str | None:
+        if device == "cpu" or self.library.cuda.is_available():
             return None
-        if self._torch.version.cuda is None:
-            return f"no CUDA device (PyTorch {self._torch.__version__} is built without CUDA)"
+        if self.library.version.cuda is None:
+            return f"no CUDA device (PyTorch {self.library.__version__} is built without CUDA)"
         return "no CUDA device"
 
-    @functools.cache  # noqa: B019
-    def missing_mode(self, mode: str, device: str = "cpu") -> str | None:
-        if mode not in MODES:
-            return unknown("mode", mode, MODES)
-        if reason := self.missing():
-            return reason
+    def _missing_mode(self, mode: str, device: str) -> str | None:
         if mode == "eager":
             return None
         if device == "cuda" and importlib.util.find_spec("triton") is None:
             return "torch.compile needs Triton on CUDA, and it is not installed"
         return _missing_compiler()
 
-    def missing_dtype(self, dtype: str, device: str = "cpu") -> str | None:
-        return None if dtype in DTYPES else unknown("dtype", dtype, DTYPES)
-
-    @functools.cache  # noqa: B019
+    @functools.cache  # noqa: B019 (one object for the life of the process)
     def flushes_subnormals(self, dtype: str, device: str = "cpu") -> bool:
         return any(
             bool((self._tensor(a, device) * self._tensor(b, device) == 0).any())
@@ -108,6 +85,11 @@ class TorchFramework:
     def jvp(self, call: Call, tangents: Mapping[int, Array]) -> NoReturn:
         raise UsageError("forward mode is checked on JAX only")
 
+    def forget(self) -> None:
+        self._compiled.clear()
+        if "torch._dynamo" in sys.modules:  # else nothing was compiled
+            self.library.compiler.reset()
+
     def _value(self, call: Call) -> Outcome:
         result, inputs, _, parameters = self._call(call, ())
         value, dtype = self._read(result)
@@ -117,7 +99,7 @@ class TorchFramework:
         )
 
     def _vjp(self, call: Call, cotangent: Array, wrt: tuple[int, ...]) -> Outcome:
-        torch = self._torch
+        torch = self.library
         result, inputs, leaves, _ = self._call(call, wrt)
         value, dtype = self._read(result)
         if not wrt:
@@ -165,7 +147,7 @@ class TorchFramework:
 
         # torch.compile keeps and limits what it compiled by code object, and all closures share one.
         call.__code__ = call.__code__.replace()
-        compiled: Callable[..., Any] = self._torch.compile(call)
+        compiled: Callable[..., Any] = self.library.compile(call)
         return compiled
 
     @contextmanager
@@ -173,7 +155,7 @@ class TorchFramework:
         """Gradients are on, whatever the caller has switched off around this."""
         if reason := self.missing():
             raise UsageError(reason)
-        with self._torch.inference_mode(False), self._torch.enable_grad():
+        with self.library.inference_mode(False), self.library.enable_grad():
             yield
 
     @contextmanager
@@ -198,15 +180,20 @@ class TorchFramework:
                 yield
 
     def _tensor(self, array: Array, device: str) -> Any:
-        torch = self._torch
+        torch = self.library
         fresh = np.array(array, order="C")
-        if fresh.dtype.name == "bfloat16":
+        if fresh.dtype == numpy_dtype("bfloat16"):
             return torch.from_numpy(fresh.view(np.int16)).view(torch.bfloat16).to(device)
         return torch.from_numpy(fresh).to(device)
 
-    def _read(self, result: Any) -> tuple[Array, str]:
-        """The bits of a tensor as NumPy, and the native dtype's name."""
-        torch = self._torch
+    def _read(self, result: Any, copy: bool = True) -> tuple[Array, str]:
+        """The bits of a tensor as NumPy, and the native dtype's name. copy: False for one that is not reused."""
+        torch = self.library
+        # most calls are of small tensors, and cost less than the general way below
+        on_cpu = type(result) is torch.Tensor and result.is_cpu and result.layout is torch.strided
+        if on_cpu and result.dtype in self._shared:
+            found = result.numpy(force=True)
+            return np.array(found, order="C") if copy else found, self._shared[result.dtype]
         if not isinstance(result, torch.Tensor):
             array = array_of(result)
             return array, array.dtype.name
@@ -220,7 +207,14 @@ class TorchFramework:
             return np.array(plain.numpy()), dtype
 
     def _read_all(self, tensors: tuple[Any, ...]) -> tuple[Array, ...]:
-        return tuple(self._read(tensor)[0] for tensor in tensors)
+        return tuple(self._read(tensor, copy=False)[0] for tensor in tensors)
+
+    @functools.cached_property
+    def _shared(self) -> dict[Any, str]:
+        """The dtypes that NumPy has too, which a strided tensor shares its memory with, and their names."""
+        return {
+            getattr(self.library, name): name for name in ("float32", "float64", "float16", "int64", "bool")
+        }
 
 
 def _compile_step(error: BaseException) -> str | None:

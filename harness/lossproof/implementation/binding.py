@@ -11,10 +11,9 @@ from pathlib import Path
 from types import CodeType
 from typing import TYPE_CHECKING, Any
 
-from lossproof.errors import AdapterError, LossproofError, Place, suggest
+from lossproof.errors import AdapterError, LossproofError, Place, suggest, unknown
 from lossproof.floats import DTYPES, FORMATS
 from lossproof.frameworks import DEVICES, NAMES
-from lossproof.frameworks.base import unknown
 from lossproof.implementation.declare import Declaration, declared
 from lossproof.implementation.model import DEFAULT_DTYPES, Implementation
 from lossproof.implementation.signature import fit

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from enum import StrEnum
 
 from lossproof.inputs.sizes import dimension_names
+from lossproof.spec.graph import Key
 from lossproof.spec.model import Domain, Spec
 
 
@@ -42,6 +44,12 @@ class Anatomy:
 
 def anatomy(spec: Spec) -> Anatomy:
     """The parts that the inputs of a spec play."""
+    return _anatomy(Key(spec))
+
+
+@functools.lru_cache(maxsize=256)
+def _anatomy(key: Key) -> Anatomy:
+    spec = key.spec
     by_domain: dict[Domain, list[str]] = {}
     for name, part in spec.inputs.items():
         by_domain.setdefault(part.domain, []).append(name)

@@ -7,7 +7,11 @@ give the same case everywhere.
 from __future__ import annotations
 
 import hashlib
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -16,101 +20,193 @@ from lossproof.inputs.case import Array
 
 LN2 = 0.6931471805599453  # nearest float64 to log 2
 
+Shape = tuple[int, ...] | int
 
-def mix(*parts: object) -> int:
-    """A 64-bit number that depends on every part and on nothing else."""
+
+@dataclass(frozen=True)
+class Word:
+    """A random word and the float of its size: the bits of its fraction and of its exponent."""
+
+    bits: int
+    fraction: int
+    exponent: int
+
+    @cached_property
+    def real(self) -> np.dtype[Any]:
+        return np.dtype(f"float{self.bits}")
+
+    @cached_property
+    def integer(self) -> np.dtype[Any]:
+        return np.dtype(f"int{self.bits}")
+
+    @cached_property
+    def unsigned(self) -> np.dtype[Any]:
+        return np.dtype(f"uint{self.bits}")
+
+
+NARROW, WIDE = Word(32, 23, 8), Word(64, 52, 11)
+"""Formats of up to 24 bits are drawn by narrow words, two of which come from one number of the generator."""
+
+
+def mix(*parts: object, size: int = 8) -> int:
+    """A number of `size` bytes (8 unless given, 64 at most) that depends on every part and on nothing else."""
     text = "\x1f".join(map(str, parts)).encode()
-    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")
+    return int.from_bytes(hashlib.blake2b(text, digest_size=size).digest(), "big")
 
 
 def to_dtype(array: Array, dtype: str) -> Array:
     """The numbers rounded to a dtype; finite ones stay finite."""
     form = FORMATS[dtype]
-    finite = np.isfinite(array)
     with np.errstate(all="ignore"):
-        clipped = np.where(finite, np.clip(array, -form.largest, form.largest), array)
-        return np.asarray(clipped.astype(form.dtype))
+        rounded = np.asarray(array.astype(form.dtype))
+    if array.dtype != form.dtype:
+        beyond = np.isinf(rounded)
+        beyond &= np.isfinite(array)
+        if beyond.any():
+            rounded[beyond] = np.copysign(form.largest, array[beyond]).astype(form.dtype)
+    return rounded
 
 
 @dataclass(frozen=True)
 class Dice:
-    """A stream of random numbers for one format; everything comes as float64 or int64."""
+    """A stream of random numbers for one format, seeded on first use.
 
-    rng: np.random.Generator
+    Each entry of an array is drawn on its own; bounds may be arrays that broadcast to the shape. Entries come
+    as float32 for formats of up to 24 bits, else as float64, choices as int64 or bool. The stream consists of
+    the generator's words and its uniforms, which no version of NumPy changes.
+    """
+
+    seed: int
     form: Format
 
     @classmethod
     def of(cls, dtype: str, *parts: object) -> Dice:
         """The stream named by the parts."""
-        return cls(np.random.Generator(np.random.PCG64(mix(*parts))), FORMATS[dtype])
+        return cls(mix(*parts), FORMATS[dtype])
 
-    def below(self, end: int) -> int:
-        """An integer of range(end)."""
-        return int(self.rng.integers(0, end))
+    @property
+    def word(self) -> Word:
+        return NARROW if self.form.precision <= NARROW.fraction + 1 else WIDE
 
-    def between(self, low: int, high: int) -> int:
-        """An integer from low to high, both included."""
-        return int(self.rng.integers(low, high + 1)) if high > low else low
+    @cached_property
+    def _rng(self) -> np.random.Generator:
+        return np.random.Generator(np.random.PCG64(self.seed))
 
-    def chance(self, eighths: int) -> bool:
-        return self.below(8) < eighths
+    def uniform(self, shape: Shape = ()) -> Array:
+        """Multiples of 2^−53 in [0, 1), for choices."""
+        return np.asarray(self._rng.random(shape))
 
-    def signs(self, count: int) -> Array:
-        return np.asarray(1.0 - 2.0 * self.rng.integers(0, 2, count))
+    def below(self, end: int | Array, shape: Shape = ()) -> Array:
+        """Integers of range(end)."""
+        return np.asarray((self.uniform(shape) * end).astype(np.int64))
 
-    def magnitudes(self, low: int, high: int, count: int) -> Array:
-        """Positive numbers of exponents low to high (both included), evenly spread over the exponents."""
-        exponents = self.rng.integers(low, max(low, high) + 1, count)
-        return np.asarray(np.ldexp(1.0 + self.rng.random(count), exponents))
+    def between(self, low: int | Array, high: int | Array, shape: Shape = ()) -> Array:
+        """Integers from low to high, both included."""
+        return np.asarray(low + self.below(high - low + 1, shape))
 
-    def signed(self, low: int, high: int, count: int) -> Array:
-        return self.magnitudes(low, high, count) * self.signs(count)
+    def chance(self, eighths: int, shape: Shape = ()) -> Array:
+        """True in so many of eight draws."""
+        return np.asarray(self.uniform(shape) < eighths / 8)
 
-    def ordinary(self, count: int, exponent: int | None = None) -> Array:
-        """Numbers such as a model produces: halves and integers, or full precision from 1e-3 to 1e2.
+    def words(self, shape: Shape = ()) -> Array:
+        """Unsigned integers of all bits of a word."""
+        return self._cut(shape, self.word.unsigned)
 
-        exponent: the numbers are uniform in ±2^exponent instead.
+    def octets(self, shape: Shape = ()) -> Array:
+        """Integers of range(256) (uint8)."""
+        return self._cut(shape, np.dtype(np.uint8))
+
+    def small(self, end: int, shape: Shape = ()) -> Array:
+        """Integers of range(end), `end` up to 256, as entries."""
+        return (self.octets(shape).astype(np.uint16) * end >> 8).astype(self.word.real)
+
+    def _cut(self, shape: Shape, kind: np.dtype[Any]) -> Array:
+        """Numbers of the generator, cut into integers of a type from the lowest bits up."""
+        count = shape if isinstance(shape, int) else math.prod(shape)
+        numbers = np.asarray(self._rng.bit_generator.random_raw(-(-count * kind.itemsize // 8)))
+        pieces = numbers.astype("<u8", copy=False).view(kind.newbyteorder("<"))
+        return pieces[:count].astype(kind, copy=False).reshape(shape)
+
+    def even(self, exponent: int, shape: Shape = ()) -> Array:
+        """Numbers evenly spread over ±2^exponent."""
+        numbers = self.words(shape).view(self.word.integer).astype(self.word.real)
+        numbers *= 2.0 ** (exponent + 1 - self.word.bits)
+        return numbers
+
+    def signed(self, low: int | Array, high: int | Array, shape: Shape = ()) -> Array:
+        """Numbers of both signs, of exponents low to high (both included; normal numbers of the word's float),
+        evenly spread over the exponents.
+
+        A word gives sign and fraction as they stand, and the bits between them choose the exponent.
         """
-        if exponent is not None:
-            return np.asarray(np.ldexp(2.0 * self.rng.random(count) - 1.0, exponent))
-        style = self.below(4)
-        if style == 0:
-            return np.asarray(self.rng.integers(-16, 17, count) / 2.0)
-        if style == 1:
-            return self.signed(-3, 2, count)
-        if style == 2:
-            return self.signed(-10, 6, count)
-        return np.asarray(8.0 * (self.rng.random(count) + self.rng.random(count) - 1.0))
+        word, words = self.word, self.words(shape)
+        places = words >> word.fraction
+        places &= (1 << word.exponent) - 1
+        places = places.astype(np.uint32, copy=False)
+        places *= np.asarray(high - low + 1, np.uint32)
+        places >>= word.exponent
+        places += np.asarray(low + ((1 << word.exponent - 1) - 1), np.uint32)
+        places = places.astype(word.unsigned, copy=False)
+        places <<= word.fraction
+        words &= (1 << word.bits - 1) | (1 << word.fraction) - 1
+        words |= places
+        return words.view(word.real)
 
-    def subnormal(self, count: int) -> Array:
+    def magnitudes(self, low: int | Array, high: int | Array, shape: Shape = ()) -> Array:
+        """Positive numbers of exponents low to high (both included), evenly spread over the exponents."""
+        return np.asarray(np.abs(self.signed(low, high, shape)))
+
+    def ordinary(self, rows: int, classes: int, first: int | None = None) -> Array:
+        """[rows, classes] numbers such as a model produces: in each row halves and integers, or full precision
+        of middling, of small or of many magnitudes, from 1e-3 to 1e2.
+
+        first: the numbers of the first row are uniform in ±2^first instead.
+        """
+        numbers, style = np.empty((rows, classes), self.word.real), self.below(4, rows)
+        if first is not None:
+            numbers[:1], style[0] = self.even(first, (1, classes)), -1
+        draws: tuple[Callable[[tuple[int, int]], Array], ...] = (
+            lambda shape: self.small(33, shape) * 0.5 - 8.0,
+            lambda shape: self.even(2, shape) + self.even(2, shape),
+            lambda shape: self.signed(-3, 2, shape),
+            lambda shape: self.signed(-10, 6, shape),
+        )
+        for number, draw in enumerate(draws):
+            at = np.flatnonzero(style == number)
+            if at.size:
+                numbers[at] = draw((at.size, classes))
+        return numbers
+
+    def subnormal(self, shape: Shape) -> Array:
         """Signed multiples of the smallest subnormal, most of them below the smallest normal number."""
-        steps = np.floor(self.magnitudes(0, self.form.precision - 1, count))
-        return np.asarray(steps * self.form.smallest_subnormal * self.signs(count))
+        numbers = self.signed(0, self.form.precision - 1, shape)
+        np.trunc(numbers, out=numbers)
+        numbers *= self.form.smallest_subnormal
+        return numbers
 
-    def nudged(self, array: Array, most: int) -> Array:
-        """Each number rounded to the format and moved by up to `most` units in its last place."""
-        start = to_dtype(array, self.form.name).astype(np.float64)
-        steps = self.rng.integers(-most, most + 1, start.shape)
-        return np.asarray(start + steps * self.ulp(start))
+    def nudged(self, array: Array, most: int, shape: tuple[int, ...] | None = None) -> Array:
+        """Each number rounded to the format and moved by up to `most` units in its last place; 0 stays.
+
+        shape: the array is broadcast to it, and every copy is moved on its own.
+        """
+        start = to_dtype(array, self.form.name).astype(self.word.real)
+        moved = self.small(2 * most + 1, shape or start.shape)
+        moved -= most
+        moved *= np.where(start == 0, 0.0, self.ulp(start))
+        moved += start
+        return moved
 
     def ulp(self, array: Array) -> Array:
         """The distance to the next number of the format."""
-        exponents = np.frexp(array)[1].astype(np.int64)
-        least = 2 - self.form.emax - self.form.precision
-        return np.asarray(np.ldexp(1.0, np.maximum(exponents - self.form.precision, least)))
-
-    def some(self, among: Array, least: int, most: int) -> Array:
-        """A subset of the entries, of least to most members."""
-        count = self.between(min(least, len(among)), min(most, len(among)))
-        return np.asarray(among[self.rng.permutation(len(among))[:count]])
+        exponents = np.frexp(np.maximum(np.abs(array), self.form.smallest_normal))[1]
+        return np.asarray(np.ldexp(self.word.real.type(1), exponents - self.form.precision))
 
 
 def natural_log(x: Array) -> Array:
     """log of positive numbers by arithmetic alone: 2·artanh((m − 1)/(m + 1)) + e·log 2, within a few ulps."""
     mantissas, exponents = np.frexp(np.asarray(x, np.float64))
     low = mantissas < 0.7071067811865476
-    mantissas = np.where(low, 2.0 * mantissas, mantissas)
-    exponents = np.where(low, exponents - 1, exponents)
+    mantissas, exponents = mantissas * (1.0 + low), exponents - low
     s = (mantissas - 1.0) / (mantissas + 1.0)
     square, total = s * s, np.zeros_like(s)
     for odd in range(25, 0, -2):

@@ -1,17 +1,15 @@
-"""Hypothesis at work: recipes drawn, or driven towards the worst case."""
+"""Recipes drawn, or driven by Hypothesis towards the worst case."""
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import replace
 
-import hypothesis
-from hypothesis import HealthCheck, Phase, Verbosity
-
 from lossproof.inputs.dice import mix
 from lossproof.inputs.profile import Profile
-from lossproof.inputs.recipe import Recipe, recipes
+from lossproof.inputs.recipe import Recipe, menu, recipes
 from lossproof.spec.model import Spec
 
 MOST_BITS = 1e6
@@ -19,16 +17,21 @@ MOST_BITS = 1e6
 
 
 def draw(spec: Spec, regime: str, profile: Profile, seed: int, count: int) -> list[Recipe]:
-    """`count` different recipes, the same for the same arguments.
+    """`count` different recipes, the same for the same arguments; the first ones whatever the count.
 
-    Neither the user's Hypothesis profile nor a database has a say, and nothing is written or printed.
+    Straight from the bits of a hash: where nothing is observed there is nothing for a search to follow. The
+    shapes take turns, so that a few recipes meet several. Raises UsageError for a regime the spec cannot meet.
     """
-    # Hypothesis tries its simplest example first, whatever the seed: one more, and that one is left out.
-    found = _drive(spec, regime, profile, seed, count + 1, None)[1:]
-    for number in range(count - len(found)):
-        base = found[number % len(found)] if found else _drive(spec, regime, profile, seed, 1, None)[0]
-        found.append(replace(base, seed=mix(base.seed, "more", number)))
-    return found[:count]
+    choices = menu(spec, regime, profile, seed)
+    size, first = -(-choices.width // 8), mix(spec.loss, regime, profile.name, seed)
+    found: dict[Recipe, None] = {}
+    for number in itertools.count():
+        if len(found) == count:
+            break
+        bits = mix(spec.loss, regime, profile.name, seed, number, size=size)
+        dims = choices.dims[(first + number) % len(choices.dims)]
+        found[replace(choices.recipe(bits), dims=dims)] = None
+    return list(found)
 
 
 def explore(
@@ -42,31 +45,23 @@ def explore(
     """Runs Hypothesis towards recipes for which `observe` returns more; gives those tried, in order.
 
     observe: the bits lost on a recipe; nan counts as 0. count: most calls, the profile's batches unless
-    given. What observe raises ends the search and is raised here.
+    given. What observe raises ends the search and is raised here. Neither the user's Hypothesis profile nor a
+    database has a say, and nothing is written or printed.
     """
-    return _drive(spec, regime, profile, seed, profile.batches if count is None else count, observe)
+    import hypothesis
+    from hypothesis import HealthCheck, Phase, Verbosity
 
-
-def _drive(
-    spec: Spec,
-    regime: str,
-    profile: Profile,
-    seed: int,
-    count: int,
-    observe: Callable[[Recipe], float] | None,
-) -> list[Recipe]:
-    """The distinct recipes of one run of Hypothesis."""
     found: dict[Recipe, None] = {}
     raised: list[Exception] = []
 
     # Every setting is given: those left out would come from the user's Hypothesis profile.
     @hypothesis.seed(mix(spec.loss, regime, profile.name, seed))
     @hypothesis.settings(
-        max_examples=count,
+        max_examples=profile.batches if count is None else count,
         database=None,
         deadline=None,
         derandomize=False,
-        phases=(Phase.generate,) if observe is None else (Phase.generate, Phase.target),
+        phases=(Phase.generate, Phase.target),
         print_blob=False,
         report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
@@ -78,14 +73,13 @@ def _drive(
         if raised or recipe in found:
             return
         found[recipe] = None
-        if observe is not None:
-            try:
-                bits = float(observe(recipe))
-            except Exception as error:
-                raised.append(error)
-                return
-            bits = 0.0 if math.isnan(bits) else min(max(bits, -MOST_BITS), MOST_BITS)
-            hypothesis.target(bits, label="bits lost")
+        try:
+            bits = float(observe(recipe))
+        except Exception as error:
+            raised.append(error)
+            return
+        bits = 0.0 if math.isnan(bits) else min(max(bits, -MOST_BITS), MOST_BITS)
+        hypothesis.target(bits, label="bits lost")
 
     body()
     if raised:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from lossproof.floats import numpy_dtype
 from lossproof.inputs.anatomy import Family, anatomy
 from lossproof.inputs.case import Array, Case
 from lossproof.inputs.dice import Dice, to_dtype
@@ -29,9 +31,10 @@ def expand(
     """The case that a recipe stands for: a pure function of its arguments.
 
     Real inputs come in the dtype ("bfloat16" as ml_dtypes.bfloat16), labels as int64, masks as bool.
-    Numbers are drawn in float64 and rounded once, so a distribution sums to 1 up to rounding (exactly in
-    the regime "dyadic"). variables: those of a law, to be drawn too. parameters: values that are fixed,
-    over the drawn ones; where `ignore_index` is an integer among them, labels hold it.
+    Numbers are drawn in float32 (float64 for float64 and for distributions) and rounded once, so a
+    distribution sums to 1 up to rounding (exactly in the regime "dyadic"). variables: those of a law, to be
+    drawn too. parameters: values that are fixed, over the drawn ones; where `ignore_index` is an integer
+    among them, labels hold it.
     """
     variables, fixed = variables or {}, parameters or {}
     sizes = sizes_with(recipe.sizes, variables.values())
@@ -46,13 +49,9 @@ def expand(
         Dice.of(dtype, recipe.seed, "parameters"),
     )
     _ignore(spec, inputs, values, Dice.of(dtype, recipe.seed, "ignored"))
-    drawn: dict[str, Array] = {}
-    copies: dict[str, int] = {}
+    drawn = _again(spec, recipe, sizes, dtype, variables, inputs)
     for name, part in variables.items():
-        if part.like is not None:
-            copies[part.like] = copies.get(part.like, 0) + 1
-            drawn[name] = _again(spec, recipe, sizes, dtype, part.like, copies[part.like], inputs)
-        else:
+        if part.like is None:
             drawn[name] = variable(spec, part, sizes, dtype, Dice.of(dtype, recipe.seed, "variable", name))
     snap_to_grid(spec, inputs, drawn, variables, dtype, Dice.of(dtype, recipe.seed, "grid"))
     return Case(spec.loss, dtype, recipe.regime, inputs, values, drawn)
@@ -82,13 +81,12 @@ def _inputs(
         values=Dice.of(dtype, recipe.seed, "values", draw),
         dial=recipe.dial,
         density=recipe.density,
+        arrays=dict(kept or {}),
     )
-    others = Dice.of(dtype, recipe.seed, "others", draw)
     for name in (*parts.labels, *parts.plain):
-        domain = spec.inputs[name].domain
-        given = None if kept is None else kept.get(name)
-        new = plain(domain, sketch.shape(name), others, sketch.classes)
-        sketch.arrays[name] = new if given is None else given
+        if name not in sketch.arrays:
+            domain = spec.inputs[name].domain
+            sketch.arrays[name] = plain(domain, sketch.shape(name), sketch.values, sketch.classes)
     regime_of(spec, recipe.regime).paint(sketch)
     if recipe.regime == POISONED:
         poison(sketch)
@@ -100,17 +98,31 @@ def _again(
     recipe: Recipe,
     sizes: Mapping[str, int],
     dtype: str,
-    name: str,
-    draw: int,
+    variables: Mapping[str, Variable],
     inputs: Mapping[str, Array],
-) -> Array:
-    """Another draw of an input under the same regime; it fits the labels that stand."""
+) -> dict[str, Array]:
+    """The variables that are another draw of an input, under the same regime and fit for the labels that stand.
+
+    The first other draws of several inputs belong together, as the inputs do; so do the second ones.
+    """
     parts = anatomy(spec)
     classes = sizes[parts.classes] if parts.classes else 1
-    labels = {n: inputs[n] for n in parts.labels if n != name}
     # Rows that are ignored have no class of their own; any will do to shape their logits.
-    legal = {n: np.where((array < 0) | (array >= classes), 0, array) for n, array in labels.items()}
-    return _inputs(spec, recipe, sizes, dtype, draw, legal)[name]
+    labels = {n: np.where((inputs[n] < 0) | (inputs[n] >= classes), 0, inputs[n]) for n in parts.labels}
+    found: dict[str, Array] = {}
+    copies: Counter[str] = Counter()
+    draws: dict[tuple[int, str | None], dict[str, Array]] = {}
+    for name, part in variables.items():
+        if part.like is None:
+            continue
+        copies[part.like] += 1
+        new = part.like if part.like in labels else None
+        key = copies[part.like], new
+        if key not in draws:
+            kept = {n: array for n, array in labels.items() if n != new}
+            draws[key] = _inputs(spec, recipe, sizes, dtype, copies[part.like], kept)
+        found[name] = draws[key][part.like]
+    return found
 
 
 def _ignore(spec: Spec, inputs: dict[str, Array], values: Mapping[str, Any], dice: Dice) -> None:
@@ -121,12 +133,13 @@ def _ignore(spec: Spec, inputs: dict[str, Array], values: Mapping[str, Any], dic
     for name, part in spec.inputs.items():
         if part.domain == Domain.CLASS_INDEX:
             mode, labels = dice.below(8), inputs[name]
-            chosen = dice.rng.integers(0, 2, labels.shape) == 1
-            where = np.zeros_like(chosen) if mode < 2 else np.ones_like(chosen) if mode < 3 else chosen
+            where = dice.chance(0 if mode < 2 else 8 if mode < 3 else 4, labels.shape)
             inputs[name] = np.where(where, np.int64(int(index)), labels)
 
 
 def _typed(array: Array, domain: Domain, dtype: str) -> Array:
     if domain in (Domain.CLASS_INDEX, Domain.PERMUTATION):
-        return array.astype(np.int64)
-    return array.astype(np.bool_) if domain == Domain.MASK else to_dtype(array, dtype)
+        return array.astype(np.int64, copy=False)
+    if domain == Domain.MASK:
+        return array.astype(np.bool_, copy=False)
+    return array if array.dtype == numpy_dtype(dtype) else to_dtype(array, dtype)

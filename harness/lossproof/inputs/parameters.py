@@ -60,12 +60,12 @@ def _inside(parameter: Parameter, dice: Dice) -> float:
     assert parameter.range is not None
     low, high = parameter.range
     if parameter.integer:
-        return dice.between(math.ceil(low), math.floor(high))
+        return int(dice.between(math.ceil(low), math.floor(high)))
     if low > 0 and high / low >= 100:
         exponents = math.frexp(low)[1] - 1, math.frexp(high)[1] - 1
-        value = float(dice.magnitudes(*exponents, 1)[0])
+        value = float(dice.magnitudes(*exponents))
     else:
-        value = low + (high - low) * float(dice.rng.random())
+        value = low + (high - low) * float(dice.uniform())
     return min(max(float(f"{value:.3g}"), low), high)
 
 

@@ -16,48 +16,49 @@ def plain(domain: Domain, shape: tuple[int, ...], dice: Dice, classes: int = 2) 
 
     classes: one more than the largest class index.
     """
-    count = math.prod(shape)
     match domain:
         case Domain.CLASS_INDEX:
-            return np.asarray(dice.rng.integers(0, max(classes, 1), shape))
+            return dice.below(max(classes, 1), shape)
         case Domain.PERMUTATION:
-            lines = [dice.rng.permutation(shape[-1]) for _ in range(math.prod(shape[:-1]))]
-            return np.asarray(lines, np.int64).reshape(shape)
+            return dice.uniform(shape).argsort(axis=-1)
         case Domain.MASK:
-            return np.asarray(dice.rng.integers(0, 2, shape) == 1)
+            return dice.chance(4, shape)
         case Domain.SIGN:
-            return dice.signs(count).reshape(shape)
+            return np.where(dice.chance(4, shape), 1.0, -1.0)
         case Domain.POWER_OF_TWO:
-            return np.asarray(np.ldexp(1.0, dice.rng.integers(-4, 5, shape)))
+            return np.asarray(np.ldexp(1.0, dice.between(-4, 4, shape)))
         case Domain.UNIT_INTERVAL:
-            return np.asarray(dice.rng.integers(0, 17, shape) / 16.0)
+            return np.asarray(dice.below(17, shape) / 16.0)
         case Domain.POSITIVE:
-            return dice.magnitudes(-3, 3, count).reshape(shape)
+            return dice.magnitudes(-3, 3, shape)
         case Domain.NONNEGATIVE:
-            zero = dice.rng.integers(0, 4, count) == 0
-            return np.asarray(np.where(zero, 0.0, dice.magnitudes(-3, 3, count)).reshape(shape))
+            return np.where(dice.chance(2, shape), 0.0, dice.magnitudes(-3, 3, shape))
         case Domain.PROBABILITY | Domain.LOG_PROBABILITY:
-            lines = [simplex(dice, shape[-1]) for _ in range(math.prod(shape[:-1]))]
-            whole = np.asarray(lines, np.float64).reshape(shape)
+            whole = simplex(weights(dice, math.prod(shape[:-1]), shape[-1])).reshape(shape)
             return whole if domain == Domain.PROBABILITY else log_of(whole)
-        case Domain.EXTENDED_REAL:
-            numbers = dice.ordinary(count)
-            return np.asarray(np.where(dice.rng.integers(0, 8, count) == 0, -np.inf, numbers).reshape(shape))
-    return dice.ordinary(count).reshape(shape)
+    numbers = dice.ordinary(1, math.prod(shape)).reshape(shape)
+    if domain == Domain.EXTENDED_REAL:
+        return np.where(dice.chance(1, shape), -np.inf, numbers)
+    return numbers
 
 
-def simplex(dice: Dice, classes: int, support: Array | None = None) -> Array:
-    """A distribution over the classes, positive exactly on the support (all of them unless given).
+def weights(dice: Dice, rows: int, classes: int, support: Array | None = None) -> Array:
+    """[rows, classes] positive integers as float64, 0 off the support (bool [rows, classes]) where there is one.
 
-    Weights are integers, whose sum is exact in any order: the result is the same on every machine.
+    Below 2^32, so that their sums are exact in any order and the same on every machine. Those of a row lie
+    within a factor of 2 to 4096 of each other.
     """
-    support = np.ones(classes, np.bool_) if support is None else support
-    spread = dice.below(12)
-    weights = np.floor(dice.magnitudes(20, 20 + spread, classes)).astype(np.int64) * support
-    return np.asarray(weights / float(max(int(weights.sum()), 1)))
+    spread = dice.below(12, (rows, 1))
+    found = np.floor(dice.magnitudes(20, 20 + spread, (rows, classes))).astype(np.float64)
+    return found if support is None else found * support
 
 
-def log_of(distribution: Array) -> Array:
-    """The logarithm of a distribution, −inf at 0."""
-    positive = distribution > 0
-    return np.asarray(np.where(positive, natural_log(np.where(positive, distribution, 1.0)), -np.inf))
+def simplex(masses: Array) -> Array:
+    """The distributions [rows, classes] in proportion to weights."""
+    return np.asarray(masses / np.maximum(masses.sum(axis=-1, keepdims=True), 1.0))
+
+
+def log_of(distributions: Array) -> Array:
+    """The logarithms of distributions, −inf at 0."""
+    positive = distributions > 0
+    return np.asarray(np.where(positive, natural_log(np.where(positive, distributions, 1.0)), -np.inf))

@@ -1,13 +1,10 @@
-"""A recipe: the few numbers from which a whole batch is expanded, and the strategy that draws it."""
+"""A recipe: the few numbers from which a whole batch is expanded, and what it is chosen from."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
-
-from hypothesis import strategies as st
-from hypothesis.strategies import SearchStrategy
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from lossproof.errors import UsageError, suggest
 from lossproof.inputs.anatomy import Anatomy, anatomy
@@ -16,6 +13,9 @@ from lossproof.inputs.parameters import pool
 from lossproof.inputs.profile import Profile
 from lossproof.inputs.regimes import Regime, regime_of, regimes_of
 from lossproof.spec.model import Spec
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
 
 T = TypeVar("T")
 
@@ -46,38 +46,74 @@ class Recipe:
         return dict(self.dims)
 
 
-def recipes(spec: Spec, regime: str, profile: Profile, seed: int) -> SearchStrategy[Recipe]:
-    """The recipes of a regime, as a Hypothesis strategy. Raises UsageError for a regime the spec cannot meet.
+@dataclass(frozen=True)
+class Menu:
+    """What the recipes of a regime choose among, and how many bits a choice takes.
 
-    Everything comes from booleans: for integers Hypothesis mixes in constants of the user's own modules (and
-    caches them in a `.hypothesis` directory), so that a seed would not give the same cases everywhere.
+    dims: the shapes. pools: the values of choices and numbers, by parameter. arrays: the array parameters
+    that are on or off; those of `always` are on.
     """
-    if regime not in regimes_of(spec):
-        raise UsageError(f"{spec.loss} has no regime '{regime}'{suggest(regime, regimes_of(spec))}")
-    parts = anatomy(spec)
-    shape = regime_of(spec, regime)
-    dims = pool_of_dims(parts, shape, profile)
-    pools = {name: pool(spec, name, seed) for name, p in spec.parameters.items() if p.kind != "array"}
-    arrays = [name for name, p in spec.parameters.items() if p.kind == "array"]
-    width = 32 + 6 + 6 + 3 + 6 * len(pools) + len(arrays)
 
-    def build(bits: tuple[bool, ...]) -> Recipe:
+    loss: str
+    regime: str
+    seed: int
+    dims: tuple[tuple[tuple[str, int], ...], ...]
+    pools: tuple[tuple[str, tuple[Any, ...]], ...]
+    arrays: tuple[str, ...]
+    always: tuple[str, ...]
+
+    @property
+    def width(self) -> int:
+        """The bits of a recipe."""
+        return 32 + 6 + 6 + 3 + 6 * len(self.pools) + len(self.arrays)
+
+    def recipe(self, bits: int) -> Recipe:
+        """The recipe that a number of `width` bits stands for; almost all numbers give different ones."""
         reader = _Bits(bits)
         # The entries depend on the run's seed too: Hypothesis starts from all bits 0, whatever its seed.
-        entries = mix(spec.loss, regime, seed, reader.number(32))
+        entries = mix(self.loss, self.regime, self.seed, reader.number(32))
         return Recipe(
-            regime=regime,
-            dims=reader.pick(dims),
+            regime=self.regime,
+            dims=reader.pick(self.dims),
             seed=entries,
             dial=reader.number(6),
             density=1 + reader.number(3),
-            parameters=tuple((name, reader.pick(values)) for name, values in pools.items()),
-            arrays=tuple(
-                name for name in arrays if spec.parameters[name].default is not None or reader.number(1)
-            ),
+            parameters=tuple((name, reader.pick(values)) for name, values in self.pools),
+            arrays=tuple(name for name in self.arrays if reader.number(1) or name in self.always),
         )
 
-    return st.tuples(*(st.booleans() for _ in range(width))).map(build)
+
+def menu(spec: Spec, regime: str, profile: Profile, seed: int) -> Menu:
+    """What the recipes of a regime choose among. Raises UsageError for a regime the spec cannot meet."""
+    if regime not in regimes_of(spec):
+        raise UsageError(f"{spec.loss} has no regime '{regime}'{suggest(regime, regimes_of(spec))}")
+    arrays = tuple(name for name, p in spec.parameters.items() if p.kind == "array")
+    return Menu(
+        loss=spec.loss,
+        regime=regime,
+        seed=seed,
+        dims=tuple(pool_of_dims(anatomy(spec), regime_of(spec, regime), profile)),
+        pools=tuple(
+            (name, tuple(pool(spec, name, seed))) for name, p in spec.parameters.items() if name not in arrays
+        ),
+        arrays=arrays,
+        always=tuple(name for name in arrays if spec.parameters[name].default is not None),
+    )
+
+
+def recipes(spec: Spec, regime: str, profile: Profile, seed: int) -> SearchStrategy[Recipe]:
+    """The recipes of a regime, as a Hypothesis strategy. Raises UsageError for a regime the spec cannot meet.
+
+    Everything comes from booleans: for integers and bytes Hypothesis mixes in constants of the user's own
+    modules (and caches them in a `.hypothesis` directory), so that a seed would not give the same cases
+    everywhere.
+    """
+    from hypothesis import strategies as st
+
+    choices = menu(spec, regime, profile, seed)
+    return st.tuples(*(st.booleans() for _ in range(choices.width))).map(
+        lambda bits: choices.recipe(sum(bit << place for place, bit in enumerate(bits)))
+    )
 
 
 def pool_of_dims(parts: Anatomy, regime: Regime, profile: Profile) -> list[tuple[tuple[str, int], ...]]:
@@ -105,16 +141,15 @@ def pool_of_dims(parts: Anatomy, regime: Regime, profile: Profile) -> list[tuple
 
 
 class _Bits:
-    """Reads numbers off a sequence of bits."""
+    """Reads numbers off the bits of a number, the lowest first."""
 
-    def __init__(self, bits: Sequence[bool]) -> None:
-        self._bits = iter(bits)
+    def __init__(self, bits: int) -> None:
+        self._bits = bits
 
     def number(self, count: int) -> int:
-        total = 0
-        for _ in range(count):
-            total = 2 * total + next(self._bits)
-        return total
+        found = self._bits & ((1 << count) - 1)
+        self._bits >>= count
+        return found
 
     def pick(self, values: Sequence[T]) -> T:
         return values[self.number(6) % len(values)]

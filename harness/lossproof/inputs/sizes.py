@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterable, Mapping
 
 from lossproof.errors import SpecError
@@ -15,8 +16,8 @@ def dimension_names(shapes: Iterable[Shape]) -> tuple[str, ...]:
     for shape in shapes:
         for dim in shape:
             if isinstance(dim, str):
-                tree = ast.walk(ast.parse(dim, mode="eval"))
-                found.update(dict.fromkeys(node.id for node in tree if isinstance(node, ast.Name)))
+                nodes = ast.walk(_parsed(dim))
+                found.update(dict.fromkeys(node.id for node in nodes if isinstance(node, ast.Name)))
     return tuple(found)
 
 
@@ -26,12 +27,17 @@ def size(dim: Dim, sizes: Mapping[str, int]) -> int:
         return dim
     if dim in sizes:
         return sizes[dim]
-    return _evaluate(ast.parse(dim, mode="eval").body, sizes, dim)
+    return _evaluate(_parsed(dim), sizes, dim)
 
 
 def extent(shape: Shape, sizes: Mapping[str, int]) -> tuple[int, ...]:
     """The shape in numbers."""
     return tuple(size(dim, sizes) for dim in shape)
+
+
+@functools.lru_cache(maxsize=256)
+def _parsed(dim: str) -> ast.expr:
+    return ast.parse(dim, mode="eval").body
 
 
 def _evaluate(node: ast.expr, sizes: Mapping[str, int], text: str) -> int:

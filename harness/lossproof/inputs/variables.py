@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -14,7 +13,7 @@ from lossproof.inputs.case import Array
 from lossproof.inputs.dice import Dice, to_dtype
 from lossproof.inputs.plain import plain
 from lossproof.inputs.sizes import dimension_names, extent
-from lossproof.spec.model import Domain, Spec, Variable
+from lossproof.spec.model import Domain, Shape, Spec, Variable
 
 OWN_SIZE = 3
 """The size of a dimension that only variables have."""
@@ -57,24 +56,27 @@ def snap_to_grid(
             by_input.setdefault(part.grid, []).append(name)
     for target, names in by_input.items():
         peers = grid_peers(spec, target)
-        rows = spec.inputs[target].shape[:1]
-        together = any((variables[name].shape or ())[:1] != rows for name in names)
         arrays = {n: inputs[n].astype(np.float64) for n in peers}
         arrays |= {n: drawn[n].astype(np.float64) for n in names}
-        distributions = spec.inputs[target].domain == Domain.PROBABILITY
         fresh = {n: variables[n] for n in names if variables[n].like is None}
-        for row in range(1 if together else len(arrays[target])):
-            place = slice(None) if together else slice(row, row + 1)
-            entries = [arrays[n][place] for n in peers]
-            _redraw(entries, {n: arrays[n][place] for n in fresh}, fresh, dtype, dice)
-            offsets = [arrays[n][place] for n in names]
-            bound = 1.0 + len(names) if distributions else _most(entries) + sum(_most([o]) for o in offsets)
-            _round([*entries, *offsets], bound, len(offsets) > 1, dtype)
-        if distributions:
-            for n in (*peers, *(n for n in names if n not in fresh)):
-                _refill(arrays[n])
-        inputs.update({n: to_dtype(arrays[n], dtype) for n in peers})
-        drawn.update({n: to_dtype(arrays[n], dtype) for n in names})
+        rows = spec.inputs[target].shape[:1]
+        together = any(_shape(spec, variables[n])[:1] != rows for n in names)
+        lines = {n: a.reshape(1 if together else len(a), -1) for n, a in arrays.items()}
+        _redraw([lines[n] for n in peers], lines, fresh, dtype, dice)
+        if spec.inputs[target].domain == Domain.PROBABILITY:
+            grid = _grid(np.asarray(1.0 + len(names)), len(names) > 1, dtype)
+            wholes = {n: arrays[n] for n in arrays if n not in fresh}
+            lines |= {n: _snap_distributions(whole, grid) for n, whole in wholes.items()}
+        else:
+            bound = np.add.reduce([_most([lines[n] for n in peers]), *(_most([lines[n]]) for n in names)])
+            grid, wholes = _grid(bound, len(names) > 1, dtype), {}
+        lines |= {n: _snap(lines[n], grid) for n in arrays if n not in wholes}
+        for n, array in arrays.items():
+            (inputs if n in peers else drawn)[n] = to_dtype(lines[n].reshape(array.shape), dtype)
+
+
+def _shape(spec: Spec, part: Variable) -> Shape:
+    return spec.inputs[part.like].shape if part.like is not None else part.shape or ()
 
 
 def grid_peers(spec: Spec, target: str) -> tuple[str, ...]:
@@ -99,48 +101,59 @@ def is_exact(entries: Array, offsets: Array, dtype: str) -> bool:
         return bool(np.all(error == 0) and np.all(to_dtype(total, dtype).astype(np.float64) == total))
 
 
-def _most(arrays: Sequence[Array]) -> float:
-    """The largest finite magnitude."""
-    return max((float(np.where(np.isfinite(a), np.abs(a), 0.0).max()) for a in arrays if a.size), default=0.0)
+def _most(lines: Sequence[Array]) -> Array:
+    """The largest finite magnitude of each row of arrays [rows, …] with the same rows: [rows, 1]."""
+    found = [np.where(np.isfinite(a), np.abs(a), 0.0).max(axis=1, keepdims=True, initial=0.0) for a in lines]
+    return np.asarray(np.maximum.reduce(found))
 
 
 def _redraw(
-    entries: list[Array], offsets: dict[str, Array], parts: Mapping[str, Variable], dtype: str, dice: Dice
+    entries: list[Array], lines: dict[str, Array], parts: Mapping[str, Variable], dtype: str, dice: Dice
 ) -> None:
-    """Gives real and positive offsets magnitudes around those of the entries, in place."""
-    form = FORMATS[dtype]
-    exponent = int(np.frexp(_most(entries))[1])
-    sharp = dice.chance(5)
-    for name, offset in offsets.items():
-        if parts[name].domain not in (Domain.REAL, Domain.EXTENDED_REAL, Domain.POSITIVE):
+    """Gives real and positive variables magnitudes around those of the entries, row by row."""
+    form, most = FORMATS[dtype], _most(entries)
+    exponents = np.frexp(most)[1]
+    sharp = dice.chance(5, most.shape)
+    for name, part in parts.items():
+        if part.domain not in (Domain.REAL, Domain.EXTENDED_REAL, Domain.POSITIVE):
             continue
         # In most rows the offset does not drown the entries; in some it does.
-        shift = dice.between(-8, 2) if sharp else dice.between(2, form.precision - 2)
-        high = min(max(exponent + shift, 1 - form.emax), form.emax - 2)
-        new = dice.signed(high - 1, high - 1, offset.size).reshape(offset.shape)
-        offset[...] = np.abs(new) if parts[name].domain == Domain.POSITIVE else new
+        near, far = dice.between(-8, 2, most.shape), dice.between(2, form.precision - 2, most.shape)
+        high = np.clip(exponents + np.where(sharp, near, far), 2 - form.emax, form.emax - 2)
+        draw = dice.magnitudes if part.domain == Domain.POSITIVE else dice.signed
+        lines[name] = draw(high - 1, high - 1, lines[name].shape).astype(np.float64)
 
 
-def _round(arrays: list[Array], bound: float, several: bool, dtype: str) -> None:
-    """Rounds the entries and the offsets to one grid, in place.
+def _grid(bound: Array, several: bool, dtype: str) -> Array:
+    """The exponent of the grid on which entries and offsets are held whole, and every sum of them (int32).
 
     bound: of the magnitude of every sum of an entry and its offsets. Rounded up to a power of two 2^e it
     bounds the sums after the rounding too where there is one offset, so the grid 2^(e − precision) does;
     several can add a step.
     """
     form = FORMATS[dtype]
-    mantissa, exponent = np.frexp(bound)
-    exponent = int(exponent) - int(mantissa == 0.5) + int(several)
-    grid = max(exponent - form.precision, 2 - form.emax - form.precision)
-    for array in arrays:
-        keep = ~np.isfinite(array)
-        steps = np.rint(np.ldexp(np.where(keep, 0.0, array), -grid))
-        array[...] = np.where(keep, array, np.ldexp(steps, grid))
+    mantissas, exponents = np.frexp(bound)
+    exponents = exponents - (mantissas == 0.5) + several
+    return np.asarray(np.maximum(exponents - form.precision, 2 - form.emax - form.precision), np.int32)
 
 
-def _refill(distributions: Array) -> None:
-    """Makes rows on a grid sum to exactly 1 again: the likeliest class takes the difference, in place."""
-    for line in distributions.reshape(-1, distributions.shape[-1]):
-        if np.isfinite(line).all():
-            at = int(line.argmax())
-            line[at] = 1.0 - math.fsum(np.delete(line, at))
+def _snap(lines: Array, grid: Array) -> Array:
+    """The numbers rounded to multiples of 2^grid; −inf, +inf and nan stay."""
+    return np.asarray(np.ldexp(np.rint(np.ldexp(lines, -grid)), grid))
+
+
+def _snap_distributions(distributions: Array, grid: Array) -> Array:
+    """Distributions rounded to multiples of 2^grid (one grid for all) that sum to exactly 1.
+
+    Their partial sums are rounded, so that no entry falls below 0 and a class of probability 0 keeps it; the
+    likeliest class takes what the sum was off by. Rows with nan or +inf stay.
+    """
+    lines = distributions.reshape(-1, distributions.shape[-1])
+    finite = np.isfinite(lines).all(axis=1, keepdims=True)
+    whole = np.ldexp(1.0, -grid)
+    with np.errstate(invalid="ignore"):
+        ends = np.minimum(np.rint(np.ldexp(np.add.accumulate(lines, axis=1), -grid)), whole)
+        steps = ends.copy()
+        steps[:, 1:] -= ends[:, :-1]
+    steps[np.arange(len(lines)), lines.argmax(axis=1)] += whole - ends[:, -1]
+    return np.asarray(np.where(finite, np.ldexp(steps, grid), lines))

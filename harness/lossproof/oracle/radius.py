@@ -101,7 +101,7 @@ class Radii:
     _sub = _add
 
     def _mul(self, out: Array, x: Term, y: Term) -> Radius:
-        inherited = self._product(x, y)
+        inherited = _at_infinity(out, self._product(x, y), x, y)
         return inherited if x.binary or y.binary else self._finish(out, inherited)
 
     def _product(self, x: Term, y: Term) -> Radius:
@@ -123,7 +123,7 @@ class Radii:
         return np.where(room > 0, (np.abs(out) * y.radius + x.radius) / room, np.nan)
 
     def _div(self, out: Array, x: Term, y: Term) -> Radius:
-        return self._finish(out, self._quotient(out, x, y))
+        return self._finish(out, _at_infinity(out, self._quotient(out, x, y), x))
 
     def _xdivy(self, out: Array, x: Term, y: Term) -> Radius:
         return _where_not_zero(x, self._div(out, x, y))
@@ -216,7 +216,7 @@ class Radii:
     def _xlogy(self, out: Array, x: Term, y: Term) -> Radius:
         log = np.log(y.view)
         inherited = self._product(x, Term(log, log, self._logarithm(y.view, y.radius), False))
-        return _where_not_zero(x, self._finish(out, inherited))
+        return _where_not_zero(x, self._finish(out, _at_infinity(out, inherited, x)))
 
     def _rel_entr(self, out: Array, x: Term, y: Term) -> Radius:
         """As the textbook has it, either way: by the quotient, or by the difference of logarithms.
@@ -232,7 +232,7 @@ class Radii:
             return _where_not_zero(x, inherited)
         steps = self.rounding.step * np.abs(x.view) * (np.abs(np.log(x.view)) + np.abs(np.log(y.view)) + 1)
         # p > 0 = q is +∞ exactly, however it is computed
-        infinite = np.isinf(out) & is_exactly(y, 0.0)
+        infinite = np.isinf(out) & is_exactly(y, 0.0) & (np.abs(x.view) > x.radius)
         steps = np.where(infinite, 0.0, np.where(ratio <= self.rounding.largest, steps, np.nan))
         return _where_not_zero(x, self._finish(out, np.where(infinite, 0.0, inherited + steps)))
 
@@ -260,7 +260,7 @@ class Radii:
             result = np.where(small, result + self.rounding.least, result)
         if not high <= self.rounding.largest:
             result = np.where(whole <= self.rounding.largest, result, np.nan)
-            result = np.where(np.isinf(out) & ~np.isnan(inherited), 0.0, result)
+            result = np.where(np.isinf(out) & np.isfinite(inherited), 0.0, result)
         return np.asarray(result)
 
     def _max(self, out: Array, x: Term, axes: tuple[int, ...], keep: bool) -> Radius:
@@ -392,6 +392,17 @@ def _top_radius(found: SoftmaxFamily, x: Term, most: Array) -> Array:
 def _open(radius: Radius, width: float) -> Array:
     """The width of what an uncertain sign or comparison can do; nan where the radius is."""
     return np.where(np.isnan(radius), np.nan, width)
+
+
+def _at_infinity(out: Array, radius: Radius, *factors: Term) -> Radius:
+    """The radius, with an infinite product or quotient as exact, but undecided where a factor may be 0."""
+    infinite = np.isinf(out)
+    if not infinite.any():
+        return radius
+    sure = infinite.copy()
+    for factor in factors:
+        sure = sure & (np.abs(factor.view) > factor.radius)
+    return np.where(infinite, np.where(sure, 0.0, np.nan), radius)
 
 
 def _where_not_zero(x: Term, radius: Radius) -> Radius:

@@ -71,7 +71,7 @@ class Rounding:
         result = np.where((size < self.least) & (size > 0), result + self.least, result)
         if not high <= self.largest:
             result = np.where(size <= self.largest, result, np.nan)
-            result = np.where(np.isinf(out) & ~np.isnan(radius), 0.0, result)
+            result = np.where(np.isinf(out) & np.isfinite(radius), 0.0, result)
         return np.asarray(result)
 
 

@@ -46,7 +46,8 @@ class Lines:
         elif isinstance(event, CellFinished):
             self._done += 1
             count = f"[{self._done:>{len(str(self._total))}}/{self._total}] "
-            self._print(Text(count) + _cell(event) + Text(f"  {duration(event.seconds)}"))
+            took = "from the cache" if event.cached else duration(event.seconds)
+            self._print(Text(count) + _cell(event) + Text(f"  {took}"))
         elif isinstance(event, ProblemMet):
             self._print(_problem(event))
 

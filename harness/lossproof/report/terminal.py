@@ -163,6 +163,8 @@ def _last(run: Run, console: Console, written: Sequence[str]) -> None:
         console.print(Text(f"Not everything was checked: {', '.join(said)}.", "yellow"))
     line = Text(gather.totals_text(run), "bold")
     line.append(f"  in {duration(run.seconds)}, profile {run.profile}, seed {run.seed}", "dim")
+    if run.cached:
+        line.append(f", {run.cached:,} of {plural(run.cells, 'cell')} from the cache", "dim")
     console.print(line, soft_wrap=True)
     for text in written:
         console.print(Text(text), soft_wrap=True)

@@ -24,6 +24,11 @@ def names() -> tuple[str, ...]:
     return tuple(sorted({*_bundled(), *_added}))
 
 
+def files() -> tuple[Path, ...]:
+    """The files of the bundled specs, sorted."""
+    return tuple(_bundled().values())
+
+
 def get(loss: str) -> Spec:
     """The spec of a loss; its file is read on first use, and no other.
 

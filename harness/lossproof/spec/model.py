@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
 
-from lossproof.errors import ExpressionError, Place
-from lossproof.spec.source import Keys, Source
+from lossproof.errors import ExpressionError, Place, SpecError
+from lossproof.spec.source import Keys, Source, text
 
 Dim = str | int
 Shape = tuple[Dim, ...]
@@ -136,6 +137,14 @@ class Spec(Part):
     def path(self) -> str | None:
         """The file that holds the spec."""
         return self._source.file if self._source else None
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether the file that holds the spec is still as it was read."""
+        try:
+            return self._source is None or text(Path(self._source.file)) == self._source.content
+        except SpecError:
+            return False
 
     def place(self, *path: str) -> Place | None:
         """Where a key stands, such as `place("laws", "nonnegative")`; None for a spec that no file holds."""

@@ -114,15 +114,19 @@ def read(path: Path) -> tuple[Value, Source]:
     Raises SpecError with a place: a file that cannot be read, is too large or too deep, is not UTF-8, has a
     duplicate key, an anchor, an alias, a tag or a second document, or is no YAML at all.
     """
+    return parse(text(path), str(path))
+
+
+def text(path: Path) -> str:
+    """The text of a file. Raises SpecError where it cannot be read, is too large or not UTF-8."""
     try:
         if path.stat().st_size > MAX_BYTES:
             raise SpecError(f"the file has more than {MAX_BYTES // 1024} KiB", Place(str(path)))
-        content = path.read_bytes().decode("utf-8-sig")
+        return path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
     except OSError as error:
         raise SpecError(f"cannot be read: {error.strerror or error}", Place(str(path))) from None
     except UnicodeDecodeError as error:
         raise SpecError(f"is not UTF-8 (byte {error.start})", Place(str(path))) from None
-    return parse(content, str(path))
 
 
 def parse(content: str, file: str) -> tuple[Value, Source]:

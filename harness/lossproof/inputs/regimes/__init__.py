@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -12,6 +14,7 @@ from lossproof.inputs.regimes.logits import LOGITS
 from lossproof.inputs.regimes.probabilities import PROBABILITIES
 from lossproof.inputs.regimes.reals import REALS
 from lossproof.inputs.regimes.sketch import Regime, Sketch
+from lossproof.spec.graph import Key
 from lossproof.spec.model import Spec
 
 FAMILIES: dict[Family, tuple[Regime, ...]] = {
@@ -30,12 +33,12 @@ POISONED = "poisoned_row"
 
 def regimes_of(spec: Spec) -> tuple[str, ...]:
     """The names of the regimes which the inputs of a spec can meet, in a fixed order."""
-    return tuple(regime.name for regime in _regimes(spec))
+    return tuple(_regimes(Key(spec)))
 
 
 def regime_of(spec: Spec, name: str) -> Regime:
     """The regime of that name for a spec; KeyError where the spec cannot meet it."""
-    return {regime.name: regime for regime in _regimes(spec)}[name]
+    return _regimes(Key(spec))[name]
 
 
 def batches_of(spec: Spec, name: str, most: int) -> int:
@@ -44,25 +47,26 @@ def batches_of(spec: Spec, name: str, most: int) -> int:
     return most if limit is None else min(limit, most)
 
 
-def _regimes(spec: Spec) -> tuple[Regime, ...]:
+@lru_cache(maxsize=256)
+def _regimes(key: Key) -> Mapping[str, Regime]:
+    spec = key.spec
     parts = anatomy(spec)
-    found = tuple(regime for regime in FAMILIES[parts.family] if regime.applies(parts))
-    if spec.independent is None or not _poisonable(spec):
-        return found
-    ordinary = next(regime for regime in found if regime.name == "ordinary")
-    return (*found, replace(ordinary, name=POISONED, rows=2))
+    found = {regime.name: regime for regime in FAMILIES[parts.family] if regime.applies(parts)}
+    if spec.independent is not None and _poisonable(spec):
+        found[POISONED] = replace(found["ordinary"], name=POISONED, rows=2)
+    return found
 
 
 def poison(sketch: Sketch) -> None:
-    """Puts nan or +inf into some rows, never into all of them."""
-    names = _poisonable(sketch.spec)
-    rows = sketch.shape(names[0])[0]
-    for row in sketch.special(np.arange(rows))[: rows - 1]:
-        name = names[sketch.structure.below(len(names))]
-        line = sketch.arrays[name][row : row + 1].reshape(-1)
-        bad = np.nan if sketch.structure.chance(5) else np.inf
-        places = sketch.special(np.arange(len(line)))
-        sketch.arrays[name][row : row + 1].reshape(-1)[places] = bad
+    """Puts nan or +inf into some rows, never into all of them; into one input of a row."""
+    names, dice = _poisonable(sketch.spec), sketch.structure
+    count = sketch.shape(names[0])[0]
+    bad = sketch.special(dice.below(count, 1), (1, count))[0]
+    holds, what = dice.below(len(names), count), np.where(dice.chance(5, count), np.nan, np.inf)
+    for number, name in enumerate(names):
+        lines = sketch.arrays[name].reshape(count, -1)
+        places = sketch.special(shape=lines.shape) & (bad & (holds == number))[:, None]
+        sketch.arrays[name] = np.where(places, what[:, None], lines).reshape(sketch.shape(name))
 
 
 def _poisonable(spec: Spec) -> list[str]:

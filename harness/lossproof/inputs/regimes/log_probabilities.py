@@ -10,61 +10,60 @@ import numpy as np
 from lossproof.inputs.anatomy import Anatomy
 from lossproof.inputs.case import Array
 from lossproof.inputs.dice import LN2
-from lossproof.inputs.plain import log_of, simplex
+from lossproof.inputs.plain import log_of, simplex, weights
 from lossproof.inputs.regimes.probabilities import target
 from lossproof.inputs.regimes.sketch import Regime, Sketch
 
-Row = Callable[[Sketch, int, int], Array]
-"""The log-probabilities of one row from the sketch, the row's own class and the row's number."""
+Lines = Callable[[Sketch, Array], Array]
+"""The log-probabilities of all rows [rows, classes] from the sketch and the rows' own classes [rows]."""
 
 
-def _ordinary(s: Sketch, label: int, row: int) -> Array:
-    return log_of(simplex(s.values, s.classes))
+def _ordinary(s: Sketch, labels: Array) -> Array:
+    return log_of(simplex(weights(s.values, *s.lines)))
 
 
-def _peak(s: Sketch, at: int, row: int) -> Array:
-    """One class takes nearly all; the others have probability 2^−k, k from 14 to 1000."""
-    bits = np.asarray([float(s.exponent(14, 1000, row)) for _ in range(s.classes)])
-    line = -bits * LN2
-    rest = np.ldexp(1.0, -bits.astype(np.int64))
-    rest[at] = 0.0
-    gone = float(rest.sum())
-    # log(1 − gone) by its series, gone being below 0.01; a power would call the platform's library.
-    series = 0.0
+def _peak(s: Sketch, at: Array) -> Array:
+    """One class takes nearly all; the others have probability 2^−k, k from 14 to 1000, in the first row all
+    the same."""
+    least = 7 + max(7, s.classes.bit_length())
+    bits = s.values.between(least, 1000, s.lines).astype(np.int32)
+    bits[0] = s.dialled(least, 1000)
+    rest = np.ldexp(1.0, -bits)
+    rest[s.every, at] = 0.0
+    gone = np.add.accumulate(rest, axis=1)[:, -1]  # in order, the same on every machine
+    # log(1 − gone) by its series, gone being below 2^−7; a power would call the platform's library.
+    series = np.zeros(s.rows)
     for k in range(9, 0, -1):
         series = gone * (1.0 / k + series)
-    line[at] = -series
-    return line
+    lines = bits * -LN2
+    lines[s.every, at] = -series
+    return lines
 
 
-def _confident(s: Sketch, label: int, row: int) -> Array:
-    return _peak(s, label, row)
+def _confident(s: Sketch, labels: Array) -> Array:
+    return _peak(s, labels)
 
 
-def _confidently_wrong(s: Sketch, label: int, row: int) -> Array:
-    return _peak(s, (label + 1 + s.structure.below(max(s.classes - 1, 1))) % s.classes, row)
+def _confidently_wrong(s: Sketch, labels: Array) -> Array:
+    return _peak(s, s.beside(labels))
 
 
-def _uniform(s: Sketch, label: int, row: int) -> Array:
-    return log_of(np.full(s.classes, 1.0 / s.classes))
+def _uniform(s: Sketch, labels: Array) -> Array:
+    return log_of(np.full(s.lines, 1.0 / s.classes))
 
 
-def _with_zeros(s: Sketch, label: int, row: int, at_label: bool) -> Array:
-    others = np.delete(np.arange(s.classes), label)
-    zeros = s.special(others, least=0 if at_label else 1)
-    if at_label:
-        zeros = np.append(zeros[: max(len(others) - 1, 0)], label)
-    support = np.ones(s.classes, np.bool_)
-    support[zeros] = False
-    return log_of(simplex(s.values, s.classes, support))
+def _with_zeros(s: Sketch, labels: Array, at_label: bool) -> Array:
+    zeros = s.special(spared=s.beside(labels) if at_label else labels)
+    zeros[s.every, labels] = at_label and s.classes > 1
+    return log_of(simplex(weights(s.values, *s.lines, ~zeros)))
 
 
-def _paint(s: Sketch, row: Row) -> None:
+def _paint(s: Sketch, lines: Lines) -> None:
     labels = s.labels()
     for name in s.parts.main:
-        s.put(name, [row(s, label, r) for r, label in enumerate(labels)])
+        s.put(name, lines(s, labels))
     for name in s.parts.targets:
-        s.put(name, [target(s, label) for label in labels])
+        s.put(name, target(s, labels))
 
 
 def _beside(parts: Anatomy) -> bool:
@@ -75,17 +74,17 @@ def _classes(parts: Anatomy) -> bool:
     return parts.classes is not None
 
 
-def _by_rows(row: Row) -> Callable[[Sketch], None]:
-    return partial(_paint, row=row)
+def _by(lines: Lines) -> Callable[[Sketch], None]:
+    return partial(_paint, lines=lines)
 
 
 LOG_PROBABILITIES = (
-    Regime("ordinary", _by_rows(_ordinary)),
-    Regime("confident", _by_rows(_confident), _classes),
-    Regime("confidently_wrong", _by_rows(_confidently_wrong), _beside, least_classes=2),
-    Regime("uniform", _by_rows(_uniform), _classes),
-    Regime("masked", _by_rows(partial(_with_zeros, at_label=False)), _classes, least_classes=2),
-    Regime("forbidden_label", _by_rows(partial(_with_zeros, at_label=True)), _beside, least_classes=2),
-    Regime("one_class", _by_rows(_uniform), _classes, classes="one"),
-    Regime("many_classes", _by_rows(_ordinary), _classes, classes="many", batches=1),
+    Regime("ordinary", _by(_ordinary)),
+    Regime("confident", _by(_confident), _classes),
+    Regime("confidently_wrong", _by(_confidently_wrong), _beside, least_classes=2),
+    Regime("uniform", _by(_uniform), _classes),
+    Regime("masked", _by(partial(_with_zeros, at_label=False)), _classes, least_classes=2),
+    Regime("forbidden_label", _by(partial(_with_zeros, at_label=True)), _beside, least_classes=2),
+    Regime("one_class", _by(_uniform), _classes, classes="one"),
+    Regime("many_classes", _by(_ordinary), _classes, classes="many", batches=1),
 )

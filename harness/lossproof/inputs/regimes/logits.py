@@ -9,141 +9,169 @@ import numpy as np
 
 from lossproof.inputs.anatomy import Anatomy
 from lossproof.inputs.case import Array
-from lossproof.inputs.dice import to_dtype
 from lossproof.inputs.regimes.probabilities import target
 from lossproof.inputs.regimes.sketch import Regime, Sketch
 
-Row = Callable[[Sketch, int, int], Array]
-"""The logits of one row from the sketch, the row's own class and the row's number."""
+Lines = Callable[[Sketch, Array], Array]
+"""The logits of all rows [rows, classes] from the sketch and the rows' own classes [rows]."""
 
 
-def _ordinary(s: Sketch, label: int, row: int) -> Array:
-    return s.values.ordinary(s.classes, s.exponent(-10, 7, 0) if row == 0 else None)
+def _ordinary(s: Sketch, labels: Array) -> Array:
+    return s.values.ordinary(s.rows, s.classes, s.dialled(-10, 7))
 
 
-def _peak(s: Sketch, at: int, row: int) -> Array:
+def _peak(s: Sketch, at: Array) -> Array:
     """One class above the rest by a gap of 10 to 700."""
-    gap = min(10.0 + 690.0 * (s.dial / 63 if row == 0 else s.values.below(64) / 63), s.form.largest / 8)
-    gap = gap if s.values.chance(4) else round(gap)
-    logits = -s.values.rng.random(s.classes) * (gap / 8 if s.values.chance(2) else 1.0)
-    logits = np.zeros(s.classes) if s.values.chance(2) else logits
-    logits[at] = gap
-    return np.asarray(logits - (0.0 if s.values.chance(4) else gap))
-
-
-def _confident(s: Sketch, label: int, row: int) -> Array:
-    return _peak(s, label, row)
-
-
-def _confidently_wrong(s: Sketch, label: int, row: int) -> Array:
-    return _peak(s, (label + 1 + s.structure.below(max(s.classes - 1, 1))) % s.classes, row)
-
-
-def _tie(s: Sketch, label: int, row: int) -> Array:
-    """Two or more classes share the largest logit, in half of the rows the label among them."""
-    logits = s.values.ordinary(s.classes)
-    top = s.special(np.arange(s.classes), least=2)
-    if s.structure.chance(4):
-        top[0] = label
-    logits[top] = logits.max()
+    dice, rows = s.values, s.rows
+    gap = np.minimum(10.0 + 690.0 * s.turned(), s.form.largest / 8).astype(dice.word.real)
+    gap = np.where(dice.chance(4, rows), gap, np.rint(gap))
+    spread = np.where(dice.chance(2, rows), gap / 8, 1.0)
+    spread = np.where(dice.chance(2, rows), 0.0, spread)
+    base = np.where(dice.chance(4, rows), 0.0, -gap)
+    logits = np.abs(dice.even(0, s.lines))
+    logits *= -spread[:, None]
+    logits += base[:, None]
+    logits[s.every, at] = base + gap
     return logits
 
 
-def _near_tie(s: Sketch, label: int, row: int) -> Array:
-    logits = _tie(s, label, row)
-    if s.values.chance(4):
-        logits = logits + float(s.values.signed(0, 10, 1)[0])
-    top = logits == logits.max()
-    return np.asarray(np.where(top, s.values.nudged(logits, 3), logits))
+def _confident(s: Sketch, labels: Array) -> Array:
+    return _peak(s, labels)
 
 
-def _offset(s: Sketch, row: int) -> float:
-    """A common offset, from 64 up; for most rows the gaps keep some digits, for some they drown."""
+def _confidently_wrong(s: Sketch, labels: Array) -> Array:
+    return _peak(s, s.beside(labels))
+
+
+def _top(s: Sketch, labels: Array) -> Array:
+    """Two or more classes of each row, in half of the rows the label among them."""
+    own = np.where(s.structure.chance(4, s.rows), labels, s.anywhere())
+    top = s.special(spared=own)
+    top[s.every, own] = True
+    return top
+
+
+def _tie(s: Sketch, labels: Array) -> Array:
+    """Two or more classes share the largest logit."""
+    logits = s.values.ordinary(*s.lines)
+    return _replaced(logits, _top(s, labels), logits.max(axis=1, keepdims=True))
+
+
+def _near_tie(s: Sketch, labels: Array) -> Array:
+    """Two or more classes lie within ulps of the largest logit; half of the rows are shifted as a whole."""
+    dice, one = s.values, (s.rows, 1)
+    logits = dice.ordinary(*s.lines)
+    logits += np.where(dice.chance(4, one), dice.signed(0, 10, one), 0.0)
+    near = dice.nudged(logits.max(axis=1, keepdims=True), 3, s.lines)
+    return _replaced(logits, _top(s, labels), near)
+
+
+def _replaced(logits: Array, where: Array, by: Array) -> Array:
+    """Finite logits, some of them replaced in place; by products, as a branch on random bits is slow."""
+    logits *= ~where
+    logits += by * where
+    return logits
+
+
+def _masked(logits: Array, where: Array) -> Array:
+    """Logits, some of them set to −inf in place: 1/0 is taken off there and 0/1 elsewhere."""
+    with np.errstate(divide="ignore"):
+        logits -= np.divide(where, ~where, dtype=logits.dtype)
+    return logits
+
+
+def _offsets(s: Sketch) -> Array:
+    """A common offset for each row, from 64 up; in most rows the gaps keep some digits, in some they drown."""
+    end, turned = s.form.emax - 2, s.turned()
+    drown = turned >= 0.75
+    high = np.where(drown, end, min(s.form.precision + 1, end))
+    steps = np.minimum(np.where(drown, 4.0 * turned - 3.0, turned / 0.75) * (high - 5), high - 6)
+    exponents = 6 + steps.astype(np.int64)
+    return s.values.signed(exponents, exponents, s.rows)
+
+
+def _common_offset(s: Sketch, labels: Array) -> Array:
+    offsets = _offsets(s)
+    offsets = np.where(s.values.chance(4, s.rows), np.rint(offsets), offsets)
+    logits = s.values.ordinary(*s.lines)
+    logits += offsets[:, None]
+    return logits
+
+
+def _uniform(s: Sketch, labels: Array) -> Array:
+    """Equal logits: 0, ordinary, large or huge ones."""
+    kinds = (
+        np.zeros(s.rows, np.float32),
+        s.values.ordinary(s.rows, 1)[:, 0],
+        _offsets(s),
+        _huge_numbers(s, 1)[:, 0],
+    )
+    return np.repeat(np.choose(s.values.below(4, s.rows), kinds)[:, None], s.classes, axis=1)
+
+
+def _huge_numbers(s: Sketch, classes: int) -> Array:
+    """[rows, classes] magnitudes up to a quarter of the format's largest number."""
     end = s.form.emax - 2
-    drowning = s.dial >= 48 if row == 0 else s.values.chance(2)
-    high = end if drowning else min(s.form.precision + 1, end)
-    exponent = 6 + round((high - 6) * (s.dial % 48) / 47) if row == 0 else s.values.between(6, max(high, 6))
-    return float(s.values.signed(exponent, exponent, 1)[0])
+    exponents = s.exponents(min(10, end), end)[:, None]
+    return s.values.signed(np.maximum(exponents - 2, 0), exponents, (s.rows, classes))
 
 
-def _common_offset(s: Sketch, label: int, row: int) -> Array:
-    offset = _offset(s, row)
-    return np.asarray(s.values.ordinary(s.classes) + (round(offset) if s.values.chance(4) else offset))
-
-
-def _uniform(s: Sketch, label: int, row: int) -> Array:
-    style = s.values.below(4)
-    value = (0.0, float(s.values.ordinary(1)[0]), _offset(s, row), float(_huge(s, label, row)[0]))[style]
-    return np.full(s.classes, value)
-
-
-def _huge(s: Sketch, label: int, row: int) -> Array:
-    """Magnitudes up to a quarter of the largest number; one sign or both, among ordinary ones or alone."""
-    end = s.form.emax - 2
-    exponent = s.exponent(min(10, end), end, row)
-    logits = s.values.signed(max(exponent - 2, 0), exponent, s.classes)
-    style = s.values.below(4)
-    if style == 0:
-        return np.abs(logits)
-    if style == 1:
-        return -np.abs(logits)
-    if style == 2:
-        ordinary = s.values.ordinary(s.classes)
-        ordinary[s.structure.below(s.classes)] = logits[0]
-        return ordinary
+def _huge(s: Sketch, labels: Array) -> Array:
+    """Huge numbers of one sign or of both, or a single one among ordinary ones."""
+    logits, style, at = _huge_numbers(s, s.classes), s.values.below(4, s.rows), s.anywhere()
+    for number, sign in enumerate((1.0, -1.0)):
+        rows = np.flatnonzero(style == number)
+        logits[rows] = np.copysign(logits[rows], sign)
+    rows = np.flatnonzero(style == 2)
+    alone = logits[rows, 0]
+    logits[rows] = s.values.ordinary(rows.size, s.classes)
+    logits[rows, at[rows]] = alone
     return logits
 
 
-def _subnormal(s: Sketch, label: int, row: int) -> Array:
-    logits = s.values.subnormal(s.classes)
-    if s.values.chance(3):
-        logits[s.structure.below(s.classes)] = s.values.ordinary(1)[0]
-    elif s.values.chance(3):
-        logits[s.special(np.arange(s.classes))] = 0.0
+def _subnormal(s: Sketch, labels: Array) -> Array:
+    """Subnormal numbers, in some rows with an ordinary one or with zeros among them."""
+    logits, dice, at = s.values.subnormal(s.lines), s.values, s.anywhere()
+    beside = dice.chance(3, s.rows)
+    zeros = ~beside & dice.chance(3, s.rows)
+    logits *= ~(s.special(spared=at) & zeros[:, None])
+    logits += 0.0  # never −0
+    rows = np.flatnonzero(beside)
+    logits[rows, at[rows]] = dice.ordinary(rows.size, 1)[:, 0]
     return logits
 
 
-def _one(s: Sketch, label: int, row: int) -> Array:
-    return np.asarray([0.0, s.values.ordinary(1)[0], _offset(s, row), _huge(s, label, row)[0]])[
-        [s.values.below(4)]
-    ]
-
-
-def _many(s: Sketch, label: int, row: int) -> Array:
-    logits = s.values.ordinary(s.classes, 2 + s.dial // 16)
-    if s.values.chance(4):
-        logits[label] += 8.0
+def _many(s: Sketch, labels: Array) -> Array:
+    logits = s.values.even(2 + s.dial // 16, s.lines)
+    logits[s.every, labels] += np.where(s.values.chance(4, s.rows), 8.0, 0.0)
     # the last class weighs most, or a kernel that loses the tail of a row goes unseen
-    logits[-1] = logits.max() + 4.0
+    logits[:, -1] = logits.max(axis=1) + 4.0
     return logits
 
 
 def _near(s: Sketch, first: Array) -> Array:
-    """The same distribution but for a few ulps, in some rows shifted as a whole."""
-    second = s.values.nudged(first, 3)
-    return np.asarray(second + float(s.values.ordinary(1)[0])) if s.values.chance(2) else second
+    """The same distributions but for a few ulps, in some rows shifted as a whole."""
+    one = (s.rows, 1)
+    shift = np.where(s.values.chance(2, one), s.values.ordinary(*one), 0.0)
+    return s.values.nudged(first, 3) + shift
 
 
 def _same(s: Sketch, first: Array) -> Array:
     return first.copy()
 
 
-def _paint(s: Sketch, row: Row, second: Callable[[Sketch, Array], Array] | None = None) -> None:
-    """Every main input by rows; beside a distribution of targets, rows agree with its likeliest class."""
-    labels, lines = s.labels(), {name: [] for name in s.parts.main}  # type: list[int], dict[str, list[Array]]
-    for r, label in enumerate(labels):
-        for k, name in enumerate(s.parts.main):
-            if k and second is not None:
-                first = to_dtype(lines[s.parts.main[0]][-1], s.form.name).astype(np.float64)
-                lines[name].append(second(s, first))
-            else:
-                # In a pair "wrong" means that the two disagree: only the first one leaves the row's class.
-                own = _confident if k and row is _confidently_wrong else row
-                lines[name].append(own(s, label, r))
-    for name, rows in lines.items():
-        s.put(name, rows)
+def _paint(s: Sketch, lines: Lines, second: Callable[[Sketch, Array], Array] | None = None) -> None:
+    """Every main input; beside a distribution of targets, rows agree with its likeliest class."""
+    labels, first = s.labels(), s.parts.main[0]
+    for name in s.parts.main:
+        if name != first and second is not None:
+            s.put(name, second(s, s.arrays[first].reshape(s.lines)))
+        else:
+            # In a pair "wrong" means that the two disagree: only the first one leaves the row's class.
+            own = _confident if name != first and lines is _confidently_wrong else lines
+            s.put(name, own(s, labels))
     for name in s.parts.targets:
-        s.put(name, [target(s, label) for label in labels])
+        s.put(name, target(s, labels))
 
 
 def _paint_masked(s: Sketch, at_label: bool) -> None:
@@ -153,20 +181,17 @@ def _paint_masked(s: Sketch, at_label: bool) -> None:
     label".
     """
     labels = s.labels()
-    _paint(s, _confident if s.structure.chance(1) else _ordinary)
-    for r, label in enumerate(labels):
-        others = np.delete(np.arange(s.classes), label)
-        masked = s.special(others, least=0 if at_label else 1) if len(others) else others
-        if at_label:
-            masked = np.append(masked[: max(len(others) - 1, 0)], label)
-        which = s.structure.below(3) if len(s.parts.main) > 1 else 2
-        for k, name in enumerate(s.parts.main):
-            if which in (k, 2) and len(others):
-                s.arrays[name].reshape(-1, s.classes)[r, masked] = -np.inf
-        support = np.ones(s.classes, np.bool_)
-        support[masked if not at_label else masked[:-1]] = False
-        for name in s.parts.targets:
-            s.arrays[name].reshape(-1, s.classes)[r] = target(s, label, support)
+    lines = _confident if s.structure.chance(1) else _ordinary
+    masked = s.special(spared=s.beside(labels) if at_label else labels)
+    masked[s.every, labels] = at_label and s.classes > 1
+    spared = s.structure.below(3, s.rows)
+    for number, name in enumerate(s.parts.main):
+        where = masked & (spared != number)[:, None] if len(s.parts.main) > 1 else masked
+        s.put(name, _masked(lines(s, labels), where))
+    support = ~masked
+    support[s.every, labels] = True
+    for name in s.parts.targets:
+        s.put(name, target(s, labels, support))
 
 
 def _pair(parts: Anatomy) -> bool:
@@ -185,24 +210,24 @@ def _forbidden(parts: Anatomy) -> bool:
     return parts.extended and bool(parts.labels or parts.targets)
 
 
-def _by_rows(row: Row) -> Callable[[Sketch], None]:
-    return partial(_paint, row=row)
+def _by(lines: Lines) -> Callable[[Sketch], None]:
+    return partial(_paint, lines=lines)
 
 
 LOGITS = (
-    Regime("ordinary", _by_rows(_ordinary)),
-    Regime("confident", _by_rows(_confident)),
-    Regime("confidently_wrong", _by_rows(_confidently_wrong), _has_side, least_classes=2),
-    Regime("near_tie", _by_rows(_near_tie)),
-    Regime("tie", _by_rows(_tie)),
-    Regime("uniform", _by_rows(_uniform)),
-    Regime("near_equal", partial(_paint, row=_ordinary, second=_near), _pair),
-    Regime("equal", partial(_paint, row=_ordinary, second=_same), _pair),
-    Regime("common_offset", _by_rows(_common_offset)),
-    Regime("huge", _by_rows(_huge)),
-    Regime("subnormal", _by_rows(_subnormal)),
+    Regime("ordinary", _by(_ordinary)),
+    Regime("confident", _by(_confident)),
+    Regime("confidently_wrong", _by(_confidently_wrong), _has_side, least_classes=2),
+    Regime("near_tie", _by(_near_tie)),
+    Regime("tie", _by(_tie)),
+    Regime("uniform", _by(_uniform)),
+    Regime("near_equal", partial(_paint, lines=_ordinary, second=_near), _pair),
+    Regime("equal", partial(_paint, lines=_ordinary, second=_same), _pair),
+    Regime("common_offset", _by(_common_offset)),
+    Regime("huge", _by(_huge)),
+    Regime("subnormal", _by(_subnormal)),
     Regime("masked", partial(_paint_masked, at_label=False), _extended, least_classes=2),
     Regime("forbidden_label", partial(_paint_masked, at_label=True), _forbidden, least_classes=2),
-    Regime("one_class", _by_rows(_one), classes="one"),
-    Regime("many_classes", _by_rows(_many), classes="many", batches=1),
+    Regime("one_class", _by(_uniform), classes="one"),
+    Regime("many_classes", _by(_many), classes="many", batches=1),
 )

@@ -9,64 +9,60 @@ import numpy as np
 
 from lossproof.inputs.anatomy import Anatomy
 from lossproof.inputs.case import Array
-from lossproof.inputs.dice import to_dtype
 from lossproof.inputs.regimes.sketch import Regime, Sketch
 
-Row = Callable[[Sketch, int], Array]
-"""One row of the main inputs' shape from the sketch and the row's number."""
+Lines = Callable[[Sketch], Array]
+"""All rows of a main input [rows, features] from the sketch."""
 
 
-def _ordinary(s: Sketch, row: int) -> Array:
-    return s.values.ordinary(s.classes, s.exponent(-10, 7, 0) if row == 0 else None)
+def _ordinary(s: Sketch) -> Array:
+    return s.values.ordinary(*s.lines, s.dialled(-10, 7))
 
 
-def _huge(s: Sketch, row: int) -> Array:
-    """From a little below the root of the largest number, so that squares overflow, up to a quarter of it."""
-    end = s.form.emax - 2
-    exponent = s.exponent(s.form.emax // 2 - 1, end, row)
-    line = s.values.signed(max(exponent - 2, 0), exponent, s.classes)
-    return line if s.values.chance(5) else np.abs(line)
+def _huge(s: Sketch) -> Array:
+    """From a little below the root of the largest number, so that squares overflow, up to a quarter of it; in
+    some rows all positive."""
+    exponents = s.exponents(s.form.emax // 2 - 1, s.form.emax - 2)[:, None]
+    lines = s.values.signed(np.maximum(exponents - 2, 0), exponents, s.lines)
+    rows = np.flatnonzero(s.values.chance(3, s.rows))
+    lines[rows] = np.abs(lines[rows])
+    return lines
 
 
-def _tiny(s: Sketch, row: int) -> Array:
+def _tiny(s: Sketch) -> Array:
     """Squares underflow."""
     low, high = 1 - s.form.emax, -(s.form.emax // 2) + 1
-    exponent = s.exponent(low, high, row)
-    return s.values.signed(exponent, min(exponent + 2, high), s.classes)
+    exponents = s.exponents(low, high)[:, None]
+    return s.values.signed(exponents, np.minimum(exponents + 2, high), s.lines)
 
 
-def _subnormal(s: Sketch, row: int) -> Array:
-    line = s.values.subnormal(s.classes)
-    if s.values.chance(3):
-        line[s.structure.below(s.classes)] = s.values.ordinary(1)[0]
-    return line
+def _subnormal(s: Sketch) -> Array:
+    """Subnormal numbers, in some rows with an ordinary one among them."""
+    lines, at = s.values.subnormal(s.lines), s.anywhere()
+    rows = np.flatnonzero(s.values.chance(3, s.rows))
+    lines[rows, at[rows]] = s.values.ordinary(rows.size, 1)[:, 0]
+    return lines
 
 
-def _common_offset(s: Sketch, row: int) -> Array:
-    return s.values.ordinary(s.classes)
+def _paint(s: Sketch, lines: Lines) -> None:
+    for name in s.parts.main:
+        s.put(name, lines(s))
 
 
-def _paint(s: Sketch, row: Row, relation: str = "apart") -> None:
-    """Every main input by rows.
+def _paint_near(s: Sketch, most: int) -> None:
+    """All main inputs within `most` ulps of the first."""
+    first, *others = s.parts.main
+    s.put(first, _ordinary(s))
+    for name in others:
+        s.put(name, s.values.nudged(s.arrays[first], most) if most else s.arrays[first].copy())
 
-    relation: "apart", "equal" (all as the first, in some rows but for one entry), "near" (within ulps of the
-    first) or "offset" (one offset added to all).
-    """
-    count = s.rows
-    lines: dict[str, list[Array]] = {name: [] for name in s.parts.main}
-    for r in range(count):
-        exponent = min(s.exponent(6, s.form.precision + 1, r), s.form.emax - 2)
-        offset = float(s.values.signed(exponent, exponent, 1)[0])
-        for k, name in enumerate(s.parts.main):
-            line = row(s, r)
-            if relation == "offset":
-                line = line + offset
-            elif relation != "apart" and k:
-                first = to_dtype(lines[s.parts.main[0]][-1], s.form.name).astype(np.float64)
-                line = s.values.nudged(first, 3) if relation == "near" else first
-            lines[name].append(line)
-    for name, rows in lines.items():
-        s.put(name, rows)
+
+def _paint_offset(s: Sketch) -> None:
+    """One offset for each row, added to all main inputs."""
+    exponents = s.exponents(6, min(s.form.precision + 1, s.form.emax - 2))
+    offsets = s.values.signed(exponents, exponents, s.rows)[:, None]
+    for name in s.parts.main:
+        s.put(name, s.values.ordinary(*s.lines) + offsets)
 
 
 def _pair(parts: Anatomy) -> bool:
@@ -77,18 +73,18 @@ def _vectors(parts: Anatomy) -> bool:
     return parts.classes is not None
 
 
-def _by_rows(row: Row) -> Callable[[Sketch], None]:
-    return partial(_paint, row=row)
+def _by(lines: Lines) -> Callable[[Sketch], None]:
+    return partial(_paint, lines=lines)
 
 
 REALS = (
-    Regime("ordinary", _by_rows(_ordinary)),
-    Regime("equal", partial(_paint, row=_ordinary, relation="equal"), _pair),
-    Regime("near_equal", partial(_paint, row=_ordinary, relation="near"), _pair),
-    Regime("common_offset", partial(_paint, row=_common_offset, relation="offset")),
-    Regime("huge", _by_rows(_huge)),
-    Regime("tiny", _by_rows(_tiny)),
-    Regime("subnormal", _by_rows(_subnormal)),
-    Regime("one_feature", _by_rows(_ordinary), _vectors, classes="one"),
-    Regime("many_features", _by_rows(_ordinary), _vectors, classes="many", batches=1),
+    Regime("ordinary", _by(_ordinary)),
+    Regime("equal", partial(_paint_near, most=0), _pair),
+    Regime("near_equal", partial(_paint_near, most=3), _pair),
+    Regime("common_offset", _paint_offset),
+    Regime("huge", _by(_huge)),
+    Regime("tiny", _by(_tiny)),
+    Regime("subnormal", _by(_subnormal)),
+    Regime("one_feature", _by(_ordinary), _vectors, classes="one"),
+    Regime("many_features", _by(_ordinary), _vectors, classes="many", batches=1),
 )

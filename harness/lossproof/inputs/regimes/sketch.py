@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -22,7 +23,9 @@ class Sketch:
     """The inputs of a case in the making, as float64 and int64.
 
     structure: the stream that says where special entries sit; values: the one for the entries themselves. Two
-    draws of an input that share the structure differ in their numbers and not in what they mask.
+    draws of an input that share the structure differ in their numbers and not in what they mask; so how much
+    is taken from the structure must never depend on a value. Regimes draw all rows at once, as arrays
+    [rows, classes], and what a row chooses as arrays [rows].
     """
 
     spec: Spec
@@ -41,36 +44,81 @@ class Sketch:
     def shape(self, name: str) -> tuple[int, ...]:
         return extent(self.spec.inputs[name].shape, self.sizes)
 
-    @property
-    def classes(self) -> int:
-        """The size of the classes' axis, 1 where there is none."""
-        return self.shape(self.parts.main[0])[-1] if self.parts.main and self.parts.classes else 1
+    @cached_property
+    def lines(self) -> tuple[int, int]:
+        """The rows of the main inputs (all leading axes together) and their classes, 1 where they have no axis
+        beside the rows."""
+        shape = self.shape(self.parts.main[0]) if self.parts.main else ()
+        return (math.prod(shape[:-1]), shape[-1]) if len(shape) > 1 else (math.prod(shape), 1)
 
     @property
     def rows(self) -> int:
-        """The number of rows of the main inputs, all leading axes together."""
-        shape = self.shape(self.parts.main[0])
-        return math.prod(shape[:-1] if len(shape) > 1 else shape)
+        return self.lines[0]
 
-    def put(self, name: str, lines: list[Array]) -> None:
-        self.arrays[name] = np.asarray(lines, np.float64).reshape(self.shape(name))
+    @property
+    def classes(self) -> int:
+        return self.lines[1]
 
-    def labels(self) -> list[int]:
+    @cached_property
+    def every(self) -> Array:
+        """The numbers of the rows: `lines[every, at]` is the entry of each row at its own class."""
+        return np.arange(self.rows)
+
+    def put(self, name: str, lines: Array) -> None:
+        self.arrays[name] = lines.reshape(self.shape(name))
+
+    def labels(self) -> Array:
         """A class for each row: its label where the spec has labels, else one of the sketch's choice."""
         for name in self.parts.labels:
             if self.spec.inputs[name].shape == self.spec.inputs[self.parts.main[0]].shape[:-1]:
-                return [int(label) for label in self.arrays[name].reshape(-1)]
-        return [self.structure.below(self.classes) for _ in range(self.rows)]
+                return self.arrays[name].reshape(-1)
+        return self.anywhere()
 
-    def exponent(self, low: int, high: int, row: int) -> int:
-        """An exponent for a row: where the dial points for the first, anywhere for the others."""
-        if row == 0:
-            return low + round((high - low) * self.dial / 63)
-        return self.values.between(low, high)
+    def anywhere(self) -> Array:
+        """A class for each row."""
+        return self.structure.below(self.classes, self.rows)
 
-    def special(self, among: Array, least: int = 1) -> Array:
-        """Some of the entries, as many as the density says, at least `least`."""
-        return self.structure.some(among, least, max(least, len(among) * self.density // 8))
+    def beside(self, at: Array) -> Array:
+        """For each row another class than the one at hand, where there is another."""
+        return _beside(self.structure, at, self.classes)
+
+    def dialled(self, low: int, high: int) -> int:
+        """The number from low to high where the dial points."""
+        return low + round((high - low) * self.dial / 63)
+
+    def exponents(self, low: int, high: int) -> Array:
+        """An exponent from low to high for each row: the first where the dial points, the others anywhere."""
+        found = self.values.between(low, high, self.rows)
+        found[0] = self.dialled(low, high)
+        return found
+
+    def turned(self) -> Array:
+        """How far up its range of magnitudes each row is, 0 to 1: the first where the dial points, the others
+        anywhere."""
+        found = self.values.uniform(self.rows)
+        found[0] = self.dial / 63
+        return found
+
+    def special(self, spared: Array | None = None, shape: tuple[int, int] | None = None) -> Array:
+        """Some entries of each row (bool): a share of them up to what the density says, one at least.
+
+        spared: the entry of each row that is never among them, and the only one of its row is not. shape: rows
+        and entries, those of the main inputs unless given.
+        """
+        rows, count = shape or self.lines
+        dice, every = self.structure, np.arange(rows)
+        shares = np.minimum(dice.below(32 * self.density + 1, (rows, 1)), 255).astype(np.uint8)
+        chosen = dice.octets((rows, count)) < shares
+        if spared is None:
+            chosen[every, dice.below(count, rows)] = True
+        else:
+            chosen[every, _beside(dice, spared, count)] = True
+            chosen[every, spared] = False
+        return chosen
+
+
+def _beside(dice: Dice, at: Array, count: int) -> Array:
+    return np.asarray((at + 1 + dice.below(max(count - 1, 1), len(at))) % count)
 
 
 @dataclass(frozen=True)

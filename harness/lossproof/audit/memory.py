@@ -1,0 +1,40 @@
+"""The memory of a worker process: what a framework compiles stays there until it is told to forget it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+from lossproof.frameworks import framework
+
+ROOM = 1.25 * 2**30
+"""Bytes of a process beyond which it forgets what was compiled.
+
+Measured with JAX, which compiles each operation for each shape, over seven losses in two dtypes: a process that
+keeps it all comes to 3.6 GB, this one to 1.7 GB, in the same time.
+"""
+
+own = False
+"""Whether the process is lossproof's own: in that of a user, what they have compiled is theirs."""
+
+
+def free(frameworks: Iterable[str]) -> None:
+    """Let frameworks forget what they compiled, where the process is lossproof's own and has become large."""
+    if own and resident() > ROOM:
+        for name in frameworks:
+            framework(name).forget()
+
+
+def resident() -> int:
+    """Bytes of this process that are in memory; the most that there ever were, where the system tells no more."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError):
+        pass
+    try:
+        import resource
+    except ImportError:  # on Windows
+        return 0
+    unit = 1 if os.uname().sysname == "Darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

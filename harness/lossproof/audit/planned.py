@@ -1,0 +1,63 @@
+"""A plan as data: what was asked for, and the cells that it comes to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from lossproof.audit.results import Problem
+from lossproof.audit.sources import Sources
+from lossproof.audit.surroundings import Surroundings
+from lossproof.implementation import AdapterSkip, Implementation
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user asked for; an empty tuple means all, or the default of the implementation.
+
+    targets: adapters; none for every bundled one that is no demonstration. spec with framework: bind the
+    function that the one target names, decorated or not. cache: whether cells that an earlier run has examined
+    are taken from there, and those of this one kept.
+    """
+
+    targets: tuple[str, ...] = ()
+    spec: str | None = None
+    framework: str | None = None
+    losses: tuple[str, ...] = ()
+    frameworks: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
+    dtypes: tuple[str, ...] = ()
+    modes: tuple[str, ...] = ()
+    regimes: tuple[str, ...] = ()
+    profile: str = "quick"
+    seed: int = 0
+    jobs: int | None = None
+    cache: bool = False
+
+
+@dataclass(frozen=True)
+class PlannedCell:
+    """One implementation at one device, mode and dtype; skip says why it will not run."""
+
+    implementation: Implementation
+    device: str
+    mode: str
+    dtype: str
+    skip: str | None = None
+
+
+@dataclass
+class Plan:
+    """declared: all that the adapters declare, also what the options leave out: laws call it.
+
+    sources, around: with `cache`, from what each target came, and in which surroundings. loaded: whether the
+    implementations can be called; those of a plan that was kept are found again by their targets.
+    """
+
+    options: Options
+    cells: list[PlannedCell] = field(default_factory=list)
+    declared: list[Implementation] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    skipped_adapters: list[AdapterSkip] = field(default_factory=list)
+    sources: dict[str, Sources | None] = field(default_factory=dict)
+    around: Surroundings | None = None
+    loaded: bool = True

@@ -1,0 +1,89 @@
+"""Which worker process takes which batch."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from typing import Any
+
+import pytest
+
+from lossproof.audit import lanes
+from lossproof.audit.cost import seconds
+from lossproof.audit.worker import Batch, Order, Settings
+
+SETTINGS = Settings("quick", 0, (), False)
+
+
+def batch(framework: str, count: int, mode: str = "eager") -> Batch:
+    """A batch of `count` cells."""
+    order = Order("mine.py:f", "mine.f", "mse", framework, "cpu", mode, "float32", False)
+    return Batch((order,) * count, SETTINGS)
+
+
+class Fake(lanes._Lane):
+    """A lane whose batches take the time that they are said to take, and no time at all."""
+
+    def __init__(self, log: list[Fake]) -> None:
+        super().__init__()
+        self.did: list[tuple[str, int]] = []
+        self.busy = 0.0
+        log.append(self)
+
+    def begin(self, batch: Batch) -> Future[Any]:
+        self.batch = batch
+        name = batch.orders[0].framework
+        self.imported.add(name)
+        self.did.append((name, len(batch.orders)))
+        self.busy += sum(seconds(order.framework, order.mode) for order in batch.orders)
+        return Future()
+
+    def end(self, future: Future[Any]) -> list[Any]:
+        self.batch = None
+        return future.result()
+
+    def frameworks(self) -> list[str]:
+        """The frameworks that it worked at, in order."""
+        names = [name for name, _ in self.did]
+        return [name for number, name in enumerate(names) if number == 0 or names[number - 1] != name]
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[Fake]:
+    """The lanes of a run; the one that has been busy for the shortest time is done first."""
+    log: list[Fake] = []
+
+    def first_done(running: dict[Future[Any], tuple[Fake, Batch]], return_when: str) -> Any:
+        future = min(running, key=lambda each: running[each][0].busy)
+        future.set_result([])
+        return type("Done", (), {"done": {future}})
+
+    monkeypatch.setattr(lanes, "_Lane", lambda: Fake(log))
+    monkeypatch.setattr(lanes, "wait", first_done)
+    return log
+
+
+def test_a_lane_keeps_to_the_framework_that_it_has_imported(made: list[Fake]) -> None:
+    batches = [batch(name, 4) for name in ("numpy", "torch", "jax") * 8]
+    assert len(list(lanes.examine(batches, 2))) == len(batches)
+    for lane in made:
+        assert len(lane.frameworks()) == len(set(lane.frameworks()))
+    assert [lane.frameworks()[0] for lane in made] == ["jax", "jax"]  # nearly all of the work
+
+
+def test_each_batch_is_given_out_once_and_the_long_ones_first(made: list[Fake]) -> None:
+    batches = [batch("jax", count) for count in (1, 7, 3, 5)]
+    given = [each for each, _ in lanes.examine(batches, 1)]
+    assert [len(each.orders) for each in given] == [7, 5, 3, 1]
+
+
+def test_lanes_share_what_is_left_of_a_framework_if_that_is_worth_an_import(made: list[Fake]) -> None:
+    list(lanes.examine([batch("torch", 20) for _ in range(4)], 2))
+    assert [len(lane.did) for lane in made] == [2, 2]
+    made.clear()
+    list(lanes.examine([batch("torch", 1) for _ in range(4)], 2))
+    assert [len(lane.did) for lane in made] == [4, 0]
+
+
+def test_there_are_no_more_lanes_than_batches(made: list[Fake]) -> None:
+    list(lanes.examine([batch("numpy", 1)], 8))
+    assert len(made) == 1
