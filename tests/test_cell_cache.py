@@ -196,6 +196,14 @@ def test_an_edited_adapter_is_examined_again_and_the_one_beside_it_is_not(write:
     assert check(mine, other).cached == 2
 
 
+def test_an_adapter_that_imports_by_name_does_not_depend_on_another(write: Write) -> None:
+    mine = write(SQUARES)
+    other = write("import importlib\nimportlib.import_module('json')\n" + SQUARES, "other.py")
+    check(mine, other)
+    write(SQUARES + "\n# edited\n")
+    assert check(mine, other).cached == 1
+
+
 @pytest.mark.parametrize(
     "adapter",
     [

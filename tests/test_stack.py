@@ -356,6 +356,26 @@ def test_what_answers_by_chance_is_not_deterministic() -> None:
     assert {r.verdict for r in found.results if r.check == "determinism"} == {Verdict.FAIL}
 
 
+def test_the_quick_profile_looks_at_forward_mode_in_one_number_of_classes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("jax")
+    engine, seen = framework("jax"), set()
+    jvp = type(engine).jvp
+
+    def spy(self: Any, call: Any, tangents: Any) -> Any:
+        seen.add((call.mode, call.inputs[0].shape))
+        return jvp(self, call, tangents)
+
+    monkeypatch.setattr(type(engine), "jvp", spy)
+    regimes = ("ordinary", "one_class", "many_classes")
+    made = plan(
+        Options(("portable",), losses=("nll",), frameworks=("jax",), dtypes=("float32",), regimes=regimes)
+    )
+    assert not run(made, lambda event: None).findings
+    assert seen == {("eager", (67, 3))}
+
+
 # ---- parameters that take turns
 
 

@@ -73,8 +73,8 @@ class Examination:
             )
         else:
             cases = [case for regime in self.cases.regimes for case in self.cases.of_regime(regime)]
-            if not self.cases.profile.all_forward and any(map(self.cases.usual, cases)):
-                self.forward = self.cases.usual
+            if not self.cases.profile.all_forward:
+                self.forward = self._forward_in(cases)
             stacks, alone = stack(self.cell.spec, cases, self.pooled.pool)
             for each in stacks:
                 self._examine_stack(each)
@@ -88,6 +88,12 @@ class Examination:
                 self.ledger.row(check).skip(self._why_not(check))
         findings = findings_of(self.ledger, self.ordinary, keep=set(self.cases.fixed()))
         return results_of(self.ledger, findings), list(findings.values())
+
+    def _forward_in(self, cases: Sequence[Case]) -> Callable[[Case], bool]:
+        """Forward mode in eager mode alone, and in one number of classes: that of the profile's first shape, if met."""
+        if self.cell.mode == "compiled":
+            return lambda case: False
+        return self.cases.usual if any(map(self.cases.usual, cases)) else self.forward
 
     def _examine_stack(self, stacked: Stack) -> None:
         """The checks on each member of a stack, from calls of the whole; what does not pass there goes alone."""

@@ -28,6 +28,9 @@ MOST_FILES = 1000
 """An adapter that comes from more files is not remembered: to look at them all would take seconds."""
 
 _ADAPTERS = "lossproof.builtin.adapters."
+_FILE = "_lossproof_adapter_"
+"""How the name of an adapter's file begins once it is loaded, which nobody else imports."""
+
 _BY_NAME = frozenset(
     {"import_module", "__import__", "run_module", "run_path", "load_module", "exec_module"}
     | {"spec_from_file_location", "SourceFileLoader"}
@@ -138,7 +141,10 @@ def _sources(root: ModuleType) -> Sources:
         files["" if module is root else module.__name__] = (path, read.content)
         wanted = set(read.imports(module.__package__ or ""))
         names |= {part for name in wanted for part in name.split(".")}
-        found = own.values() if read.by_name else [own[name] for name in wanted if name in own]
+        if read.by_name:
+            found = [each for name, each in own.items() if not name.startswith(_FILE)]
+        else:
+            found = [own[name] for name in wanted if name in own]
         for each in found:
             if id(each) not in followed:
                 followed[id(each)] = each
@@ -173,7 +179,7 @@ def _of_no_adapter(own: Mapping[str, ModuleType]) -> list[ModuleType]:
 
 
 def _is_adapter(name: str) -> bool:
-    return name.startswith((_ADAPTERS, "_lossproof_adapter_"))
+    return name.startswith((_ADAPTERS, _FILE))
 
 
 def _path(module: ModuleType) -> str | None:

@@ -15,11 +15,11 @@ class Profile:
     """batches: cases per regime. laws: cases per law. shapes: pairs of rows and classes (or features).
 
     many_classes: the classes of the regime "many classes", which has one batch of one row. extra: sizes of
-    dimensions that are neither rows nor classes. all_forward: whether forward mode is looked at in cases of every
-    shape, or of the first one's classes alone. deep: whether the search is driven towards the worst case.
-    compiled: the shapes in compiled mode. coupled: those of cases whose rows are coupled, each of which is a call of
-    its own. of_laws: those of the laws' cases; all three are `shapes` where empty. pool: the numbers of rows to
-    which a call for many cases is filled up.
+    dimensions that are neither rows nor classes. all_forward: whether forward mode is looked at in every mode and
+    shape, or in eager mode and the first shape's classes alone. deep: whether the search is driven towards the
+    worst case. compiled: the shapes in compiled mode. coupled: those of cases whose rows are coupled, each of which
+    is a call of its own. of_laws: those of the laws' cases; all three are `shapes` where empty. pool: the numbers of
+    rows to which a call for many cases is filled up.
     """
 
     name: str
