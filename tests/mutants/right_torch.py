@@ -21,13 +21,13 @@ HALVES = ["float16", "bfloat16"]
 
 @pytorch("logsumexp")
 def online_logsumexp(logits: Tensor) -> Tensor:
-    """One class after another, rescaled whenever the maximum grows."""
-    m, total = logits[:, 0], torch.ones_like(logits[:, 0])
-    for z in logits.unbind(-1)[1:]:
-        new = torch.maximum(m, z)
+    """One block of 64 classes after another, rescaled whenever the maximum grows, as fused kernels do."""
+    m, total = torch.full_like(logits[:, 0], -torch.inf), torch.zeros_like(logits[:, 0])
+    for block in logits.split(64, dim=-1):
+        new = torch.maximum(m, block.max(-1).values)
         safe = torch.where(new == -torch.inf, 0, new)
         before = torch.where(m == -torch.inf, 0, total * (m - safe).exp())
-        total, m = before + (z - safe).exp(), new
+        total, m = before + (block - safe[:, None]).exp().sum(-1), new
     return torch.where(m == -torch.inf, m, m + total.log())
 
 
