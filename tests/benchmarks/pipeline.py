@@ -6,15 +6,17 @@ import functools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lossproof.audit.results import Verdict
 from lossproof.checks import Check, accuracy, answers, finiteness, gradient
-from lossproof.checks.trial import Cell, Trial
+from lossproof.checks.cell import Cell
+from lossproof.checks.trial import Trial
 from lossproof.frameworks import framework
 from lossproof.implementation import Implementation, discover
 from lossproof.inputs import Case, Profile, Recipe, draw, expand, regimes_of
+from lossproof.inputs.stack import MOST, stack
 from lossproof.spec import library
 
 from .scale import Shape
@@ -76,6 +78,9 @@ class Pipeline:
         self.profile = Profile("benchmark", batches=RECIPES, laws=0, shapes=(shape,), many_classes=shape[1])
         self.fixed = self.spec.defaults()
         self.count = max(1, min(RECIPES, 2**20 // (shape[0] * shape[1])))
+        together = max(1, min(self.count, MOST // (shape[0] * shape[1])))
+        self.pool = (together * shape[0],)
+        """The rows of a call: those of as many recipes as an audit stacks."""
 
     @functools.cached_property
     def regimes(self) -> tuple[str, ...]:
@@ -88,16 +93,25 @@ class Pipeline:
     def case(self, recipe: Recipe) -> Case:
         return expand(self.spec, recipe, DTYPE, parameters=self.fixed)
 
+    def trials(self, cases: Sequence[Case]) -> list[Trial]:
+        """The cases of one regime as an audit calls them: in stacks as far as they fit, else one by one."""
+        stacks, alone = stack(self.spec, cases, self.pool)
+        pooled = replace(self.cell, pool=self.pool)
+        return [*(Trial(pooled, each.case) for each in stacks), *(Trial(self.cell, case) for case in alone)]
+
     def verify(self, case: Case, times: Times) -> None:
-        """Every check of a case; the counts go into `times`."""
-        trial = Trial(self.cell, case)
+        """Every check of a case by itself; the counts go into `times`."""
+        self.judge(Trial(self.cell, case), times)
+
+    def judge(self, trial: Trial, times: Times) -> None:
+        """Every check of a trial; the counts go into `times`."""
         for check in CHECKS:
             seen = check.observe(trial)
             assert seen is not None
             times.compared += seen.cases
             times.undecided += seen.undecided
             times.blamed += seen.verdict in (Verdict.FAIL, Verdict.ERROR)
-        times.rows += len(case.inputs["labels"])
+        times.rows += len(trial.case.inputs["labels"])
 
     def run(
         self,
@@ -119,8 +133,8 @@ class Pipeline:
             drawn = time.perf_counter()
             cases = [self.case(recipe) for recipe in recipes]
             expanded = time.perf_counter()
-            for case in cases:
-                self.verify(case, times)
+            for trial in self.trials(cases):
+                self.judge(trial, times)
             checked = time.perf_counter()
             times.draw += drawn - begun
             times.expand += expanded - drawn

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
-from lossproof.audit.ledger import Ledger
+from lossproof.audit.ledger import Ledger, Row
 from lossproof.audit.observe import raised
 from lossproof.audit.results import Verdict
 from lossproof.checks import laws
@@ -14,18 +16,33 @@ from lossproof.checks.observation import Observation
 from lossproof.checks.row_wise import row_wise
 from lossproof.errors import ImplementationError
 from lossproof.inputs import Case
-from lossproof.inputs.filling import Filling
-from lossproof.inputs.rows import rows_of
+from lossproof.inputs.filling import called
 from lossproof.inputs.stack import Stack, stack
 from lossproof.spec import graph
+from lossproof.spec.model import Spec
 
 BLAMED = (Verdict.FAIL, Verdict.ERROR, Verdict.WAIVED)
+
+
+@contextmanager
+def as_called(row: Row, spec: Spec, pool: tuple[int, ...], law: str | None = None) -> Iterator[None]:
+    """Failures that are written down inside are those of the cases as they were called: filled up, if there is a pool.
+
+    So they are shown, and cut down from there, even if it takes so many rows to see them.
+    """
+    failed, waived = len(row.failed), len(row.waived)
+    yield
+    if pool:
+        row.failed[failed:] = [(called(spec, case, pool, law), seen) for case, seen in row.failed[failed:]]
+        row.waived[waived:] = [
+            (called(spec, case, pool, law), seen, waiver) for case, seen, waiver in row.waived[waived:]
+        ]
 
 
 def examine_law(cell: Cell, ledger: Ledger, name: str, cases: Sequence[Case], pool: tuple[int, ...]) -> None:
     """Writes down what a law says at cases. What does not pass in a stack goes alone, and so is told as ever.
 
-    pool: the numbers of rows to which the calls for stacks are filled up.
+    pool: the numbers of rows to which calls are filled up.
     """
     spec = cell.spec
     by_rows: list[Case] = []
@@ -35,20 +52,29 @@ def examine_law(cell: Cell, ledger: Ledger, name: str, cases: Sequence[Case], po
         (by_rows if row_wise(spec, name, statics) else coupled).append(case)
     stacks, unfit = stack(spec, by_rows, pool, name)
     for stacked in stacks:
-        _together(cell, ledger, name, stacked, pool)
+        _together(replace(cell, pool=pool), ledger, name, stacked)
     for case in (*unfit, *coupled):
         _alone(cell, ledger, name, case)
 
 
-def _alone(cell: Cell, ledger: Ledger, name: str, case: Case) -> Observation | None:
+def _alone(
+    cell: Cell, ledger: Ledger, name: str, case: Case, seen: Observation | None = None
+) -> Observation | None:
+    """A law at one case. seen: what is known of it."""
     check = laws.PREFIX + name
-    return ledger.note(ledger.row(check), check, case, lambda c: laws.observe(cell, name, c))
+    row = ledger.row(check)
+
+    def look(other: Case) -> Observation:
+        return seen if seen is not None and other is case else laws.observe(cell, name, other)
+
+    with as_called(row, cell.spec, cell.pool, name):
+        return ledger.note(row, check, case, look)
 
 
-def _together(cell: Cell, ledger: Ledger, name: str, stacked: Stack, pool: tuple[int, ...]) -> None:
+def _together(cell: Cell, ledger: Ledger, name: str, stacked: Stack) -> None:
     check = laws.PREFIX + name
     try:
-        seen = laws.observe(replace(cell, pool=pool), name, stacked.case)
+        seen = laws.observe(cell, name, stacked.case)
     except ImplementationError as error:
         seen = raised(cell, check, error)
     if seen.verdict in (Verdict.PASS, Verdict.DEGRADED):
@@ -61,10 +87,7 @@ def _together(cell: Cell, ledger: Ledger, name: str, stacked: Stack, pool: tuple
             return  # what the law asks cannot be had, in whatever company
     if seen.verdict is Verdict.SKIP or any(each is not None and each.verdict in BLAMED for each in alone):
         return
-    # it fails in company alone: the failing case is the whole stack, as it was called
-    rows = rows_of(cell.spec, graph.statics_of(cell.spec, stacked.case.parameters), name)
-    assert rows is not None
-    whole = Filling(stacked.case, rows, pool).case
-    ledger.note(
-        ledger.row(check), check, whole, lambda c: seen if c is whole else laws.observe(cell, name, c)
-    )
+    if seen.bits is None or math.isfinite(seen.bits):
+        # It fails in company alone: the failing case is the whole stack. Not for a nan or inf, of which a law cannot
+        # tell that it stands in another row than what it speaks about; accuracy tells it.
+        _alone(cell, ledger, name, stacked.case, seen)

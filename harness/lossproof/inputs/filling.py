@@ -7,7 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from lossproof.inputs.case import Array, Case
-from lossproof.inputs.rows import Rows
+from lossproof.inputs.rows import Rows, rows_of
+from lossproof.spec import graph
+from lossproof.spec.model import Spec
 
 
 class Filling:
@@ -46,3 +48,12 @@ class Filling:
                 if copy.tobytes() != rows[row].tobytes():
                     found[row] = copy
         return np.ascontiguousarray(np.moveaxis(found, 0, at))
+
+
+def called(spec: Spec, case: Case, pool: tuple[int, ...], law: str | None = None) -> Case:
+    """The case as an implementation is called with it; the case itself where its rows are coupled.
+
+    law: the one for which the case was drawn.
+    """
+    rows = rows_of(spec, graph.statics_of(spec, case.parameters), law)
+    return case if rows is None else Filling(case, rows, pool).case

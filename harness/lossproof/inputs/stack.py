@@ -49,13 +49,19 @@ def stack(
     alone: list[Case] = []
     for case in cases:
         rows = rows_of(spec, graph.statics_of(spec, case.parameters), law)
-        if rows is None or _room(case, rows, pool) < rows.count(case):
+        if rows is None or not fits(spec, case, pool, law):
             alone.append(case)
         else:
             groups.setdefault(_key(case, rows), (rows, []))[1].append(case)
     return [
         _joined(part, rows) for rows, group in groups.values() for part in _portions(group, rows, pool)
     ], alone
+
+
+def fits(spec: Spec, case: Case, pool: tuple[int, ...], law: str | None = None) -> bool:
+    """Whether a case can stand in a stack, be it the only one there."""
+    rows = rows_of(spec, graph.statics_of(spec, case.parameters), law)
+    return rows is not None and rows.count(case) <= _room(case, rows, pool)
 
 
 def _room(case: Case, rows: Rows, pool: tuple[int, ...]) -> int:
