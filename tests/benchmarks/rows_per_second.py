@@ -1,10 +1,11 @@
 """(a) Verified rows a second, value and gradient, float32 cross-entropy, against the same checks by hand.
 
 Ours: recipes drawn, expanded, stacked as an audit stacks them, called, and judged by the checks accuracy,
-gradient and finiteness; over ordinary inputs, and over every regime that can have the shape, in equal shares. By
-hand: baseline.py with Hypothesis, a row an example (at 128,256 classes, which Hypothesis cannot draw, one array
-mostly of its fill value); and the checks of baseline.py alone, on the ordinary inputs that ours draws. One thread, fresh seeds in every turn, all in turns; the
-ratios are medians over the turns. The JSON holds more: both idioms of Hypothesis, each regime, ours without draws.
+gradient and finiteness; over ordinary inputs, and over every regime that can have the shape, in equal shares.
+By hand: baseline.py with Hypothesis, a row an example (at 128,256 classes, which Hypothesis cannot draw, one
+array mostly of its fill value); and the checks of baseline.py alone, on the ordinary inputs that ours draws.
+One thread, fresh seeds in every turn, all in turns; the ratios are medians over the turns. The JSON holds
+more: both idioms of Hypothesis, each regime, ours without draws.
 """
 
 from __future__ import annotations
