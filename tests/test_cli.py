@@ -14,6 +14,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import report_samples as samples
+from lossproof.audit import planned
 from lossproof.audit.events import CellFinished, RunStarted
 from lossproof.audit.results import Run, Verdict
 from lossproof.cli import app
@@ -28,19 +29,7 @@ SRC = Path(__file__).parents[1] / "harness"
 
 
 @dataclass(frozen=True)
-class Options:
-    targets: tuple[str, ...] = ()
-    spec: str | None = None
-    framework: str | None = None
-    losses: tuple[str, ...] = ()
-    frameworks: tuple[str, ...] = ()
-    devices: tuple[str, ...] = ()
-    dtypes: tuple[str, ...] = ()
-    modes: tuple[str, ...] = ()
-    regimes: tuple[str, ...] = ()
-    profile: str = "quick"
-    seed: int = 0
-    jobs: int | None = None
+class Options(planned.Options):
     cache: bool = True
     cells: tuple[Any, ...] = ()  # a plan's, for which the options stand in
     problems: list[Any] = field(default_factory=list, compare=False)

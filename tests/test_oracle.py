@@ -20,8 +20,8 @@ from lossproof.expression.scope import Scope
 from lossproof.expression.size import Size
 from lossproof.floats import FORMATS, Format, numpy_dtype, working_format
 from lossproof.oracle.arb_tier import ArbArithmetic, balls, precision
-from lossproof.oracle.certified import exact_leaves
-from lossproof.oracle.evaluate import Bindings, evaluate
+from lossproof.oracle.certified import exact_bindings
+from lossproof.oracle.evaluate import evaluate
 from lossproof.oracle.reference import Point, Reference, references
 from lossproof.oracle.verdict import DEGRADED, FAIL, PASS, UNDECIDED, Judgement, judge
 
@@ -75,9 +75,7 @@ def truth(text: str, storage: str = "float32", **arrays: Any) -> Any:
     """The truth as balls of many digits."""
     at = point(storage, **arrays)
     with precision(3000):
-        (found,) = evaluate(
-            [graph(text, at)], ArbArithmetic(), Bindings(exact_leaves(at.arrays), {}, at.dimensions)
-        )
+        (found,) = evaluate([graph(text, at)], ArbArithmetic(), exact_bindings(at))
     return found
 
 

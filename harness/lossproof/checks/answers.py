@@ -35,27 +35,35 @@ def point_of(spec: Spec, case: Case, extra: Mapping[str, Array] | None = None) -
         elif isinstance(value, int | float):
             numbers[name] = value
     dimensions = bind_dimensions(spec, {name: array.shape for name, array in case.inputs.items()})
-    rows = spec.independent
-    if rows is not None and rows not in output_names(spec, case):
-        rows = None
-    void = None if rows is None else _void(spec, case, rows, dimensions[rows])
-    return Point(arrays | dict(extra or {}), numbers, dimensions, FORMATS[case.dtype], rows, void)
+    rows = _rows(spec, case)
+    return Point(arrays | dict(extra or {}), numbers, dimensions, FORMATS[case.dtype], rows, void(spec, case))
 
 
-def _void(spec: Spec, case: Case, rows: str, count: int) -> Array | None:
-    """Rows that hold nan or +inf, which no domain allows."""
+def _rows(spec: Spec, case: Case) -> str | None:
+    """The dimension along which the results at a case do not touch each other; None where they do."""
+    return spec.independent if spec.independent in output_names(spec, case) else None
+
+
+def void(spec: Spec, case: Case) -> Array | None:
+    """Which results nobody will judge, because they depend on a nan or +inf, which no domain allows.
+
+    A mask of rows, of no dimensions where it concerns all of them; None for no result.
+    """
+    rows = _rows(spec, case)
     found: Array | None = None
     for name, declared in spec.inputs.items():
-        if declared.is_real and rows in declared.shape:
-            bad = illegal(case.inputs[name])
-            if bad is not None:
-                place = declared.shape.index(rows)
-                here = np.asarray(bad.any(axis=tuple(i for i in range(bad.ndim) if i != place)))
-                found = here if found is None else found | here
+        bad = _illegal(case.inputs[name]) if declared.is_real else None
+        if bad is None:
+            continue
+        if rows is None or rows not in declared.shape:
+            return np.array(True)
+        place = declared.shape.index(rows)
+        here = np.asarray(bad.any(axis=tuple(i for i in range(bad.ndim) if i != place)))
+        found = here if found is None else found | here
     return found
 
 
-def illegal(array: Array) -> Array | None:
+def _illegal(array: Array) -> Array | None:
     """Entries of a real input that are nan or +inf; None where there are none."""
     array = array.astype(np.float64)
     if np.max(array, initial=-np.inf) < np.inf:

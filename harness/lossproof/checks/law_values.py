@@ -54,6 +54,21 @@ def refusal(implementation: Implementation, spec: Spec, node: Node) -> str | Non
     return None
 
 
+def answering(cell: Cell, node: Node) -> tuple[Spec, Implementation | None]:
+    """The loss of a `call` node, and who answers for it; None for its definition.
+
+    Raises LawSkippedError where the implementation under test cannot be asked.
+    """
+    site: Call = node.attributes[0]
+    if not site.own:
+        spec, other = library.get(site.loss), cell.siblings.get(site.loss)
+        return spec, None if other is None or refusal(other, spec, node) is not None else other
+    reason = refusal(cell.implementation, cell.spec, node)
+    if reason is not None:
+        raise LawSkippedError(reason)
+    return cell.spec, cell.implementation
+
+
 def _is_own(node: Node, parameter: str) -> bool:
     """Whether an operand is the case's own value of the parameter."""
     node = node.args[0] if node.op == "real" else node
@@ -84,16 +99,9 @@ class Values:
 
     def _call(self, node: Node, args: list[Array]) -> Array:
         site: Call = node.attributes[0]
-        spec = self.cell.spec if site.own else library.get(site.loss)
-        implementation = self.cell.implementation if site.own else self.cell.siblings.get(site.loss)
-        if implementation is not None:
-            reason = refusal(implementation, spec, node)
-            if reason is not None and site.own:
-                raise LawSkippedError(reason)
-            if reason is not None:
-                implementation = None
+        spec, implementation = answering(self.cell, node)
         if implementation is None:
-            return evaluate_definition(spec, site, args, ArbArithmetic())
+            return self._definition(spec, site, args)
         cell = replace(self.cell, implementation=implementation, spec=spec)
         key = id(node)
         if key not in self._trials:
@@ -102,13 +110,16 @@ class Values:
             except ImplementationError:
                 if not site.own:
                     # the adapter's other loss answers for itself, in its own checks
-                    return evaluate_definition(spec, site, args, ArbArithmetic())
+                    return self._definition(spec, site, args)
                 reason = cell.refuses(_case(cell, self.case, site, args)[0].parameters)
                 if reason is None:
                     raise
                 raise LawSkippedError(f"the implementation refuses the parameters: {reason}") from None
         got, reference, spread = self._trials[key]
         return _to_balls(got, reference, spread, self._radius(cell, reference))
+
+    def _definition(self, spec: Spec, site: Call, args: list[Array]) -> Array:
+        return np.asarray(evaluate_definition(spec, site, args, ArbArithmetic()))
 
     def _try(self, cell: Cell, site: Call, args: list[Array]) -> tuple[Array, Reference, Any]:
         case, exact = _case(cell, self.case, site, args)
@@ -210,7 +221,7 @@ def _spread(cell: Cell, site: Call, args: list[Array], case: Case) -> Array:
         join = np.frompyfunc(lambda e, f: ball.hull(e, arb(float(f))), 2, 1)
         hulls.append(np.asarray(join(array, floats), dtype=object))
     with precision(2 * cell.storage.precision + 48):
-        value = evaluate_definition(cell.spec, site, hulls, ArbArithmetic())
+        value = np.asarray(evaluate_definition(cell.spec, site, hulls, ArbArithmetic()))
     # both ends lie in the ball, so they are at most two radii apart
     return np.asarray(elementwise(_diameter, value)).astype(np.float64)
 

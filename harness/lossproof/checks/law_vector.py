@@ -12,22 +12,21 @@ from typing import Any
 import numpy as np
 
 from lossproof.checks import answers
-from lossproof.checks.law_values import case_of, refusal
+from lossproof.checks.law_values import LawSkippedError, answering, case_of
 from lossproof.checks.trial import Cell, Trial
 from lossproof.errors import ImplementationError
 from lossproof.expression.node import Node
 from lossproof.inputs.case import Array, Case
 from lossproof.oracle import wide
 from lossproof.oracle.evaluate import Bindings, evaluate
-from lossproof.oracle.law import Clause, bind_dimensions, clauses
+from lossproof.oracle.law import Clause, clauses, evaluate_definition
 from lossproof.oracle.own_error import OwnError, own_rounding
 from lossproof.oracle.reference import Reference
 from lossproof.oracle.rounding import NO_ROUNDING
 from lossproof.oracle.running_error import Ball, Families, RunningError
 from lossproof.oracle.verdict import FAIL, PASS_BITS, distances, judge
-from lossproof.spec import graph, library
+from lossproof.spec import graph
 from lossproof.spec.law_graph import Call
-from lossproof.spec.model import Spec
 
 
 @dataclass(frozen=True)
@@ -75,11 +74,7 @@ class _Law:
             ]
         point = answers.point_of(spec, self.case)
         leaves = {name: self.arithmetic.leaf(array) for name, array in point.arrays.items()}
-        numbers = {
-            name: self.arithmetic.number(value)
-            for name, value in point.numbers.items()
-            if isinstance(value, int | float)
-        }
+        numbers = {name: self.arithmetic.number(value) for name, value in point.reals.items()}
         found = iter(
             evaluate(nodes, self.arithmetic, Bindings(leaves, numbers, point.dimensions, self._call))
         )
@@ -98,14 +93,13 @@ class _Law:
 
     def _call(self, node: Node, args: list[Ball]) -> Ball:
         site: Call = node.attributes[0]
-        spec = self.cell.spec if site.own else library.get(site.loss)
-        implementation = self.cell.implementation if site.own else self.cell.siblings.get(site.loss)
-        if implementation is not None and refusal(implementation, spec, node) is not None:
-            if site.own:
-                raise InDoubtError
-            implementation = None
+        try:
+            spec, implementation = answering(self.cell, node)
+        except LawSkippedError as error:
+            raise InDoubtError from error
         if implementation is None:
-            return self._definition(spec, site, args)
+            found: Ball = evaluate_definition(spec, site, args, self.arithmetic)
+            return found
         cell = replace(self.cell, implementation=implementation, spec=spec)
         inexact = False
         rounded: list[Array] = []
@@ -140,24 +134,6 @@ class _Law:
         radius = np.where(unknown, np.nan, np.where(np.isinf(got), 0.0, radius))
         return Ball(mid, wide.view(mid), (radius, 0.0))
 
-    def _definition(self, spec: Spec, site: Call, args: list[Ball]) -> Ball:
-        """The definition (or its gradient, cotangent 1) at balls: inputs first, then the parameters of the call."""
-        inputs = dict(zip(spec.inputs, args, strict=False))
-        given = dict(zip(site.given, args[len(inputs) :], strict=True))
-        numbers = {name: ball for name, ball in given.items() if ball.mid.ndim == 0}
-        leaves = inputs | {name: ball for name, ball in given.items() if ball.mid.ndim}
-        dimensions = bind_dimensions(spec, {name: ball.mid.shape for name, ball in inputs.items()})
-        output = graph.definition(spec, site.statics)
-        node = output
-        if site.wrt is not None:
-            node = graph.gradient(spec, site.statics)[site.wrt]
-            leaves[graph.COTANGENT] = self.arithmetic.leaf(
-                np.ones(tuple(size.at(dimensions) for size in output.shape))
-            )
-        (found,) = evaluate([node], self.arithmetic, Bindings(leaves, numbers, dimensions))
-        result: Ball = found
-        return result
-
     def _spread(self, cell: Cell, site: Call, args: list[Ball], rounded: list[Array]) -> Array:
         """How much the definition can change between the exact arguments and the rounded ones."""
         hulls = []
@@ -170,7 +146,7 @@ class _Law:
                 np.where(near.mid == ball.mid, 0.0, wide.view(np.abs(ball.mid - near.mid))) + ball.radii[1]
             )
             hulls.append(Ball(near.mid, near.view, (apart, 0.0)))
-        found = self._definition(cell.spec, site, hulls)
+        found: Ball = evaluate_definition(cell.spec, site, hulls, self.arithmetic)
         if np.isnan(found.view).any():
             raise InDoubtError
         # both ends lie in the ball, so they are at most two radii apart

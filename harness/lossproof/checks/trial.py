@@ -15,6 +15,7 @@ from lossproof.frameworks import Call, Outcome
 from lossproof.inputs.case import Array, Case
 from lossproof.inputs.filling import Filling
 from lossproof.inputs.rows import Rows, rows_of
+from lossproof.oracle.point import along
 from lossproof.oracle.reference import Reference
 from lossproof.oracle.verdict import all_finite
 from lossproof.spec import graph
@@ -70,30 +71,7 @@ class Trial:
     @functools.cached_property
     def reference(self) -> Reference:
         """Undecided where an input holds nan or +inf, which no domain allows."""
-        found = answers.value_reference(self.cell.spec, self.case, self.cell.working, self.cell.flush)
-        return found.undecided_at(self._illegal(found.shape))
-
-    def _illegal(self, shape: tuple[int, ...]) -> Array:
-        """Results that depend on an illegal entry of an input."""
-        spec, axis = self.cell.spec, self.cell.spec.independent
-        names = self._output_names()
-        bad = np.zeros(shape, dtype=bool)
-        for name, declared in spec.inputs.items():
-            if not declared.is_real:
-                continue
-            wrong = answers.illegal(self.case.inputs[name])
-            if wrong is None:
-                continue
-            if axis is None or axis not in names or axis not in declared.shape:
-                return np.ones(shape, dtype=bool)
-            place = declared.shape.index(axis)
-            rows = np.asarray(wrong.any(axis=tuple(i for i in range(wrong.ndim) if i != place)))
-            bad |= _along(rows, names.index(axis), len(shape))
-        return bad
-
-    def _output_names(self) -> list[str | None]:
-        statics = graph.statics_of(self.cell.spec, self.case.parameters)
-        return [size.name for size in graph.definition(self.cell.spec, statics).shape]
+        return answers.value_reference(self.cell.spec, self.case, self.cell.working, self.cell.flush)
 
     @property
     def shape_fits(self) -> bool:
@@ -210,17 +188,12 @@ class Trial:
         if not bad.any():
             return np.zeros(shape, dtype=bool)
         axis = spec.independent
-        names = self._output_names()
+        names = answers.output_names(spec, self.case)
         declared = spec.inputs[name].shape
         if axis is None or axis not in names or axis not in declared:
             return np.ones(shape, dtype=bool)
         rows = np.asarray(bad.any(axis=tuple(i for i, n in enumerate(names) if n != axis)))
-        return np.broadcast_to(_along(rows, declared.index(axis), len(shape)), shape)
-
-
-def _along(rows: Array, place: int, rank: int) -> Array:
-    """A mask of rows as an array of this rank, with its axis at `place`."""
-    return np.expand_dims(rows, tuple(i for i in range(rank) if i != place))
+        return along(rows, declared.index(axis), shape)
 
 
 def with_inputs(case: Case, inputs: Mapping[str, Array]) -> Case:

@@ -28,6 +28,23 @@ NARROW = 2.0**-10
 
 
 @dataclass(frozen=True)
+class Question:
+    """What is asked: the certified answers for a graph at a point.
+
+    working: the format in which the implementation is expected to compute. flush: whether its framework takes
+    subnormal inputs for 0. excuses: for inputs whose excuse is the rounding of another quantity, its graph. exact:
+    leaves that have no roundoff to excuse.
+    """
+
+    node: Node
+    point: Point
+    working: Format
+    flush: bool
+    excuses: Mapping[str, Node]
+    exact: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Certified:
     """Elementwise, where it was asked for, nan elsewhere: see Reference for the first three.
 
@@ -61,26 +78,17 @@ def truth_precisions(fmt: Format) -> tuple[int, ...]:
     return (first, last) if last < 4 * first else (first, int((first * last) ** 0.5), last)
 
 
-def certify(
-    node: Node,
-    point: Point,
-    working: Format,
-    flush: bool,
-    excuses: Mapping[str, Node],
-    exact: tuple[str, ...] = (),
-) -> Certified:
-    """The certified answers for a graph at a point. exact: leaves that have no roundoff to excuse."""
-    storage = point.storage
-    arithmetic = ArbArithmetic()
-    bindings = Bindings(exact_leaves(point.arrays), exact_numbers(point.numbers), point.dimensions)
+def certify(question: Question) -> Certified:
+    """The certified answers to a question."""
+    storage, working = question.point.storage, question.working
     for bits in truth_precisions(storage):
         with precision(bits):
-            (truth,) = evaluate([node], arithmetic, bindings)
+            (truth,) = evaluate([question.node], ArbArithmetic(), exact_bindings(question.point))
         truth = np.asarray(truth, dtype=object)
         if all(is_narrow(entry, storage) for entry in truth.flat):
             break
     with precision(bits), np.errstate(all="ignore"):
-        found = _widened(node, point, working, flush, excuses, exact)
+        found = _widened(question)
     defined = elementwise(lambda entry: is_narrow(entry, storage), truth).astype(bool)
     middle = np.where(defined, _middles(truth, storage), np.nan)
     own, coarse, excuse = found.radii
@@ -93,39 +101,31 @@ def certify(
     )
 
 
-def _widened(
-    node: Node,
-    point: Point,
-    working: Format,
-    flush: bool,
-    excuses: Mapping[str, Node],
-    exact: tuple[str, ...],
-) -> Ball:
+def _widened(question: Question) -> Ball:
     """Radii around the truth: attainable in the working format, in that of storage, and the excuse."""
-    arithmetic = RunningError(
-        ArbArithmetic(), view, (Rounding.of(working), Rounding.of(point.storage), NO_ROUNDING), Families()
-    )
+    point = question.point
+    roundings = Rounding.of(question.working), Rounding.of(point.storage), NO_ROUNDING
+    arithmetic = RunningError(ArbArithmetic(), view, roundings, Families())
     leaves = {}
     for name, array in point.arrays.items():
-        flushed = flushed_radius(point, name) if flush else 0.0
+        flushed = flushed_radius(point, name) if question.flush else 0.0
         excuse: Radius = 0.0
-        if array.dtype.kind not in "iub" and name not in exact:
-            size = np.abs(_quantity(name, point, excuses))
+        if array.dtype.kind not in "iub" and name not in question.exact:
+            size = np.abs(_quantity(name, question))
             excuse = np.where(np.isfinite(size), size * point.storage.unit_roundoff, 0.0)
         leaves[name] = arithmetic.leaf(array, (flushed, flushed, excuse))
-    numbers = {name: arithmetic.number(value) for name, value in _reals(point.numbers)}
-    (found,) = evaluate([node], arithmetic, Bindings(leaves, numbers, point.dimensions))
+    numbers = {name: arithmetic.number(value) for name, value in point.reals.items()}
+    (found,) = evaluate([question.node], arithmetic, Bindings(leaves, numbers, point.dimensions))
     result: Ball = found
     return result
 
 
-def _quantity(name: str, point: Point, excuses: Mapping[str, Node]) -> Array:
+def _quantity(name: str, question: Question) -> Array:
     """What a leaf's roundoff is measured by, as float64: itself, or the quantity that the spec names."""
-    array = point.arrays[name]
-    if name not in excuses:
+    array = question.point.arrays[name]
+    if name not in question.excuses:
         return array.astype(np.float64)
-    bindings = Bindings(exact_leaves(point.arrays), exact_numbers(point.numbers), point.dimensions)
-    (found,) = evaluate([excuses[name]], ArbArithmetic(), bindings)
+    (found,) = evaluate([question.excuses[name]], ArbArithmetic(), exact_bindings(question.point))
     return np.broadcast_to(view(np.asarray(found, dtype=object)), array.shape)
 
 
@@ -229,18 +229,12 @@ def elementwise(function: Callable[[Any], Any], array: Array) -> Array:
     return objects(map(function, array.ravel()), array.shape)
 
 
-def exact_leaves(arrays: Mapping[str, Array]) -> dict[str, Array]:
-    """Float arrays as exact balls, integers and booleans as they are."""
+def exact_bindings(point: Point, call: Callable[[Node, list[Any]], Any] | None = None) -> Bindings:
+    """A point's float arrays and numbers as exact balls, integers and booleans as they are."""
     arithmetic = ArbArithmetic()
-    return {name: arithmetic.leaf(array) for name, array in arrays.items()}
-
-
-def exact_numbers(numbers: Mapping[str, Any]) -> dict[str, Array]:
-    return {name: np.asarray(to_ball(value), dtype=object) for name, value in _reals(numbers)}
-
-
-def _reals(numbers: Mapping[str, Any]) -> list[tuple[str, float]]:
-    return [(name, value) for name, value in numbers.items() if isinstance(value, int | float)]
+    leaves = {name: arithmetic.leaf(array) for name, array in point.arrays.items()}
+    numbers = {name: np.asarray(to_ball(value), dtype=object) for name, value in point.reals.items()}
+    return Bindings(leaves, numbers, point.dimensions, call)
 
 
 def is_narrow(entry: arb, fmt: Format) -> bool:

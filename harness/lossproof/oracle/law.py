@@ -14,8 +14,8 @@ import numpy as np
 
 from lossproof.expression import primitives as p
 from lossproof.expression.node import Node
-from lossproof.oracle.arb_tier import ArbArithmetic, precision, to_ball
-from lossproof.oracle.certified import exact_leaves, exact_numbers
+from lossproof.oracle.arb_tier import ArbArithmetic, precision
+from lossproof.oracle.certified import exact_bindings
 from lossproof.oracle.evaluate import Bindings, evaluate
 from lossproof.oracle.point import Point
 from lossproof.spec import graph, library
@@ -108,13 +108,7 @@ def evaluate_law(
     for part in parts:
         nodes += [part.node, *(part.sides or ()), *([part.condition] if part.condition is not None else [])]
     with precision(bits):
-        bindings = Bindings(
-            exact_leaves(point.arrays),
-            exact_numbers(point.numbers),
-            point.dimensions,
-            call,
-        )
-        values = iter(evaluate(nodes, ArbArithmetic(), bindings))
+        values = iter(evaluate(nodes, ArbArithmetic(), exact_bindings(point, call)))
         found = []
         for part in parts:
             holds = np.asarray(next(values), dtype=object)
@@ -132,26 +126,30 @@ def by_definition(own: Spec) -> Caller:
 
     def call(node: Node, args: list[Array]) -> Array:
         site: Call = node.attributes[0]
-        return evaluate_definition(own if site.own else library.get(site.loss), site, args, ArbArithmetic())
+        spec = own if site.own else library.get(site.loss)
+        return np.asarray(evaluate_definition(spec, site, args, ArbArithmetic()))
 
     return call
 
 
-def evaluate_definition(spec: Spec, site: Call, args: list[Array], arithmetic: ArbArithmetic) -> Array:
-    """The definition (or its gradient, cotangent 1) at balls: inputs first, then the parameters of `site.given`."""
+def evaluate_definition(spec: Spec, site: Call, args: list[Any], arithmetic: Any) -> Any:
+    """The definition (or its gradient, cotangent 1) at values of an arithmetic.
+
+    args: inputs first, then the parameters of `site.given`.
+    """
     inputs = dict(zip(spec.inputs, args, strict=False))
     given = dict(zip(site.given, args[len(inputs) :], strict=True))
-    numbers = {name: value for name, value in given.items() if value.ndim == 0}
-    leaves: dict[str, Array] = inputs | {name: value for name, value in given.items() if value.ndim}
+    numbers = {name: value for name, value in given.items() if not value.shape}
+    leaves = inputs | {name: value for name, value in given.items() if value.shape}
     dimensions = bind_dimensions(spec, {name: array.shape for name, array in inputs.items()})
     output = graph.definition(spec, site.statics)
     node = output
     if site.wrt is not None:
         node = graph.gradient(spec, site.statics)[site.wrt]
         shape = tuple(size.at(dimensions) for size in output.shape)
-        leaves[graph.COTANGENT] = np.full(shape, to_ball(1), dtype=object)
+        leaves[graph.COTANGENT] = arithmetic.leaf(np.ones(shape))
     (value,) = evaluate([node], arithmetic, Bindings(leaves, numbers, dimensions))
-    return np.asarray(value)
+    return value
 
 
 def bind_dimensions(spec: Spec, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:

@@ -21,8 +21,8 @@ class Point:
     """Exact float arrays (any format), integer and boolean arrays, numbers.
 
     numbers: parameters by name. dimensions: sizes by name. storage: the format of the arrays. rows: the dimension
-    along which results do not touch each other, None where they do. void: which rows nobody will judge, a mask, None
-    for none of them.
+    along which results do not touch each other, None where they do. void: which rows nobody will judge, a mask (of
+    no dimensions for all of them), None for none.
     """
 
     arrays: Mapping[str, Array]
@@ -31,6 +31,11 @@ class Point:
     storage: Format
     rows: str | None = None
     void: Array | None = None
+
+    @property
+    def reals(self) -> dict[str, float]:
+        """The numbers that a graph computes with; choices are words."""
+        return {name: value for name, value in self.numbers.items() if isinstance(value, int | float)}
 
     def subnormal(self, name: str) -> Array:
         """Which entries of a float array are subnormal numbers."""
@@ -67,6 +72,11 @@ def _widest(nodes: tuple[Node, ...], dimensions: tuple[tuple[str, int], ...]) ->
     """The entries of the largest array on the way to some graphs."""
     sizes = dict(dimensions)
     return max((math.prod(size.at(sizes) for size in node.shape) for node in topological(nodes)), default=1)
+
+
+def along(rows: Array, axis: int, shape: tuple[int, ...]) -> Array:
+    """A mask of rows as one of a shape of which they are this axis."""
+    return np.broadcast_to(np.expand_dims(rows, tuple(i for i in range(len(shape)) if i != axis)), shape)
 
 
 def rows_axis(node: Node, rows: str) -> int | None:

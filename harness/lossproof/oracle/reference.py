@@ -15,8 +15,8 @@ import numpy as np
 from lossproof.expression.node import Node
 from lossproof.floats import Format
 from lossproof.oracle import certified, vector_tier
-from lossproof.oracle.certified import Certified
-from lossproof.oracle.point import Point, rows_axis
+from lossproof.oracle.certified import Certified, Question
+from lossproof.oracle.point import Point, along, rows_axis
 from lossproof.oracle.rounding import Array, Radius
 from lossproof.oracle.vector_tier import OWN
 
@@ -139,38 +139,33 @@ class Evaluation:
     def _void(self, node: Node, shape: tuple[int, ...]) -> Array:
         """Elements that nobody will judge."""
         rows, void = self.point.rows, self.point.void
-        axis = None if rows is None else rows_axis(node, rows)
-        if void is None or axis is None:
+        if void is None:
             return np.zeros(shape, dtype=bool)
-        return np.broadcast_to(np.expand_dims(void, tuple(i for i in range(len(shape)) if i != axis)), shape)
+        axis = None if rows is None or not void.ndim else rows_axis(node, rows)
+        # what belongs to no row depends on all of them
+        return np.full(shape, void.any()) if axis is None else along(void, axis, shape)
 
     def _reference(self, node: Node, extra: Mapping[str, Array], middle: Array, radius: Radius) -> Reference:
         storage = self.point.storage
         point = replace(self.point, arrays={**self.point.arrays, **extra})
+        question = Question(node, point, self.working, self.flush, self.excuses, tuple(extra))
 
         def ask(mask: Array | None, working: Format | None = None) -> Certified:
-            return _ask(
-                node,
-                point,
-                working or self.working,
-                self.flush,
-                self.excuses,
-                middle.shape,
-                mask,
-                tuple(extra),
-            )
+            asked = question if working is None else replace(question, working=working)
+            return _ask(asked, middle.shape, mask)
 
         _count.asked += middle.size
         expected = certified.rounded(middle, storage)
         attainable = certified.attainable(radius, middle, storage, self.working)
+        void = self._void(node, middle.shape)
         if np.isnan(np.max(expected, initial=0.0)):
-            untold = np.isnan(middle) & ~self._void(node, middle.shape)
+            untold = np.isnan(middle) & ~void
             _count.handed_up += int(np.count_nonzero(untold))
             up = ask(untold)
             middle = np.where(untold, up.middle, middle)
             expected = np.where(untold, up.expected, expected)
             attainable = np.where(untold, up.attainable, attainable)
-        return Reference(middle, expected, attainable, storage, ask)
+        return Reference(middle, expected, attainable, storage, ask).undecided_at(void)
 
 
 def references(
@@ -184,21 +179,12 @@ def references(
     return Evaluation(point, working, flush, excuses).references(nodes)
 
 
-def _ask(
-    node: Node,
-    point: Point,
-    working: Format,
-    flush: bool,
-    excuses: Mapping[str, Node],
-    shape: tuple[int, ...],
-    mask: Array | None,
-    exact: tuple[str, ...],
-) -> Certified:
+def _ask(question: Question, shape: tuple[int, ...], mask: Array | None) -> Certified:
     """Certified answers for the rows in which a mask has an element, for the whole array where rows are coupled."""
+    node, point = question.node, question.point
     axis = None if point.rows is None else rows_axis(node, point.rows)
     if mask is None or axis is None or mask.all():
-        return certified.certify(node, point, working, flush, excuses, exact)
+        return certified.certify(question)
     rows = np.flatnonzero(mask.any(axis=tuple(i for i in range(mask.ndim) if i != axis)))
-    part = point.part([node, *excuses.values()], rows)
-    found = certified.certify(node, part, working, flush, excuses, exact)
-    return found.spread(shape, (slice(None),) * axis + (rows,))
+    part = point.part([node, *question.excuses.values()], rows)
+    return certified.certify(replace(question, point=part)).spread(shape, (slice(None),) * axis + (rows,))

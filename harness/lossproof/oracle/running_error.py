@@ -39,6 +39,10 @@ class Ball:
     open: Array | None = None
     binary: bool = False
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.mid.shape)
+
 
 class Midpoints(Protocol):
     """An arithmetic of midpoints: that of wide.py, or Arb's."""

@@ -78,11 +78,7 @@ class _Part:
             name: self.arithmetic.leaf(array, (flushed_radius(self.point, name) if flush else 0.0,))
             for name, array in self.point.arrays.items()
         }
-        self.numbers = {
-            name: self.arithmetic.number(value)
-            for name, value in point.numbers.items()
-            if isinstance(value, int | float)
-        }
+        self.numbers = {name: self.arithmetic.number(value) for name, value in point.reals.items()}
         self.known: dict[Node, Any] = {}
 
     def evaluate(self, nodes: Sequence[Node], extra: Mapping[str, Array]) -> list[tuple[Array, Radius]]:
