@@ -19,14 +19,15 @@ from typing import Any
 import pytest
 
 import lossproof
-from lossproof.audit import cell_cache, surroundings, worker
-from lossproof.audit.cell_cache import specs_of
+from lossproof.audit import worker
 from lossproof.audit.events import CellFinished, Event
 from lossproof.audit.plan import Options, plan
 from lossproof.audit.results import Run, Verdict
+from lossproof.audit.reuse import cell_cache, surroundings
+from lossproof.audit.reuse.cell_cache import specs_of
+from lossproof.audit.reuse.sources import sources_of
+from lossproof.audit.reuse.store import ABANDONED, Store
 from lossproof.audit.run import run
-from lossproof.audit.sources import sources_of
-from lossproof.audit.store import ABANDONED, Store
 from lossproof.report import json as report
 from lossproof.waivers import Waiver
 

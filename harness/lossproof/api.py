@@ -8,9 +8,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from lossproof.audit.own_laws import false_laws
 from lossproof.audit.plan import Options, Plan, cells_of, require_known, require_regimes
 from lossproof.audit.results import Finding, Run, Verdict
+from lossproof.audit.reuse.own_laws import false_laws
 from lossproof.audit.run import run
 from lossproof.errors import SpecError, UsageError
 from lossproof.implementation import Implementation, bind

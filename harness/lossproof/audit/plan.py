@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from lossproof.audit import plan_cache
 from lossproof.audit.planned import Options, Plan, PlannedCell
 from lossproof.audit.results import Problem
-from lossproof.audit.sources import sources_of
-from lossproof.audit.surroundings import surroundings
+from lossproof.audit.reuse import plan_cache
+from lossproof.audit.reuse.sources import sources_of
+from lossproof.audit.reuse.surroundings import surroundings
 from lossproof.errors import LossproofError, UsageError, unknown
 from lossproof.floats import DTYPES
 from lossproof.frameworks import DEVICES, MODES, NAMES, framework

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from lossproof.audit.results import Problem
-from lossproof.audit.sources import Sources
-from lossproof.audit.surroundings import Surroundings
+from lossproof.audit.reuse.sources import Sources
+from lossproof.audit.reuse.surroundings import Surroundings
 from lossproof.implementation import AdapterSkip, Implementation
 
 

@@ -9,12 +9,12 @@ from dataclasses import asdict, replace
 
 import lossproof
 from lossproof.audit import cost, memory, worker
-from lossproof.audit.cell_cache import CellCache, Watch
 from lossproof.audit.environment import environment
 from lossproof.audit.events import CellFinished, Listener, ProblemMet, RunFinished, RunStarted
-from lossproof.audit.own_laws import false_laws
 from lossproof.audit.planned import Plan, PlannedCell
 from lossproof.audit.results import Problem, Result, Run, Verdict
+from lossproof.audit.reuse.cell_cache import CellCache, Watch
+from lossproof.audit.reuse.own_laws import false_laws
 from lossproof.checks import NAMES, answers, laws
 from lossproof.spec import library
 

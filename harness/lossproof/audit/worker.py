@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 from lossproof import waivers
 from lossproof.audit import memory
-from lossproof.audit.cell_cache import Watch
 from lossproof.audit.events import CellFinished
 from lossproof.audit.examine import Examination
 from lossproof.audit.planned import Options, PlannedCell
-from lossproof.audit.sources import Sources, sources_of
-from lossproof.audit.store import folder
+from lossproof.audit.reuse.cell_cache import Watch
+from lossproof.audit.reuse.sources import Sources, sources_of
+from lossproof.audit.reuse.store import folder
 from lossproof.checks import answers
 from lossproof.checks.trial import Cell
 from lossproof.frameworks import framework

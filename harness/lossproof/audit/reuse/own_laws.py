@@ -8,11 +8,11 @@ from dataclasses import asdict
 
 import pydantic
 
-from lossproof.audit.cell_cache import specs_of
 from lossproof.audit.prove import Proof, prove_law
-from lossproof.audit.sources import content_of
-from lossproof.audit.store import Store, digest, folder
-from lossproof.audit.surroundings import Surroundings
+from lossproof.audit.reuse.cell_cache import specs_of
+from lossproof.audit.reuse.sources import content_of
+from lossproof.audit.reuse.store import Store, digest, folder
+from lossproof.audit.reuse.surroundings import Surroundings
 from lossproof.implementation import Implementation
 from lossproof.inputs import PROFILES
 from lossproof.spec import library

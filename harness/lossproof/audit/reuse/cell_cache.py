@@ -16,12 +16,12 @@ from typing import Any
 
 import pydantic
 
-from lossproof.audit import surroundings
 from lossproof.audit.events import CellFinished
 from lossproof.audit.results import Finding, Result, Verdict
-from lossproof.audit.sources import Sources, content_of, installed
-from lossproof.audit.store import Store, digest, folder
-from lossproof.audit.surroundings import Surroundings
+from lossproof.audit.reuse import surroundings
+from lossproof.audit.reuse.sources import Sources, content_of, installed
+from lossproof.audit.reuse.store import Store, digest, folder
+from lossproof.audit.reuse.surroundings import Surroundings
 from lossproof.implementation import Implementation, whole
 from lossproof.implementation.binding import code_of
 from lossproof.spec import library

@@ -16,9 +16,9 @@ from typing import Any, NoReturn
 import pydantic
 
 from lossproof.audit.planned import Options, Plan, PlannedCell
-from lossproof.audit.sources import Sources, content_of
-from lossproof.audit.store import Store, digest, folder
-from lossproof.audit.surroundings import Surroundings
+from lossproof.audit.reuse.sources import Sources, content_of
+from lossproof.audit.reuse.store import Store, digest, folder
+from lossproof.audit.reuse.surroundings import Surroundings
 from lossproof.errors import LossproofError
 from lossproof.implementation import AdapterSkip, Implementation
 from lossproof.spec import library

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import lossproof
-from lossproof.audit.store import digest
+from lossproof.audit.reuse.store import digest
 
 VARIABLES = (
     *(
