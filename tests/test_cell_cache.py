@@ -13,6 +13,7 @@ import types
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -447,10 +448,9 @@ def test_a_file_that_is_written_while_its_cell_is_examined_keeps_it_from_being_k
 def test_a_cell_on_a_gpu_that_has_no_name_has_no_key(write: Write) -> None:
     target = write(SQUARES)
     planned = plan(Options((target,), dtypes=("float32",), cache=True))
-    i = planned.cells[0].implementation
     keys = [
         cell_cache.CellCache(surroundings.Surroundings("", "", gpus), planned.sources, {}, ()).key(
-            i, "cuda", "eager", "float32"
+            replace(planned.cells[0], device="cuda")
         )
         for gpus in (None, (), ("NVIDIA H100",))
     ]

@@ -9,14 +9,15 @@ import pytest
 
 from lossproof.audit import lanes
 from lossproof.audit.cost import seconds
+from lossproof.audit.share import Share
 from lossproof.audit.worker import Batch, Order, Settings
 
-SETTINGS = Settings("quick", 0, (), False)
+SETTINGS = Settings("quick", 0, ())
 
 
 def batch(framework: str, count: int, mode: str = "eager") -> Batch:
     """A batch of `count` cells."""
-    order = Order("mine.py:f", "mine.f", "mse", framework, "cpu", mode, "float32", False)
+    order = Order("mine.py:f", "mine.f", "mse", framework, "cpu", mode, "float32", Share.ALL, False)
     return Batch((order,) * count, SETTINGS)
 
 

@@ -41,13 +41,38 @@ def _draw(loss: str, regime: str, profile: str, seed: int, count: int) -> tuple[
 
 
 class Cases:
-    """Draws for one cell. bits: what the deep profile drives up, of a case."""
+    """Draws for one cell.
+
+    bits: what the deep profile drives up, of a case. one_shape: whether cases keep to the classes of the profile's
+    first shape, in the regimes that can have them.
+    """
 
     def __init__(
-        self, cell: Cell, profile: Profile, seed: int, regimes: Sequence[str], bits: Callable[[Case], float]
+        self,
+        cell: Cell,
+        profile: Profile,
+        seed: int,
+        regimes: Sequence[str],
+        bits: Callable[[Case], float],
+        *,
+        one_shape: bool = False,
     ) -> None:
         self.cell, self.profile, self.seed, self._bits = cell, profile, seed, bits
-        self.regimes = [r for r in regimes_of(cell.spec) if not regimes or r in regimes]
+        self._one_shape = one_shape
+        self._all = [r for r in regimes_of(cell.spec) if not regimes or r in regimes]
+
+    @functools.cached_property
+    def regimes(self) -> list[str]:
+        return [regime for regime in self._all if regime not in self.left_out]
+
+    @functools.cached_property
+    def left_out(self) -> list[str]:
+        """The regimes that have shapes of their own, where cases keep to one shape."""
+        if not self._one_shape:
+            return []
+        first = self.profile.shapes[:1]
+        usual = self._dims("ordinary", first)
+        return [regime for regime in self._all if self._dims(regime, first) != usual]
 
     def of_regime(self, regime: str) -> Iterator[Case]:
         """The cases of a regime, in the order in which they were drawn."""
@@ -67,6 +92,8 @@ class Cases:
                 recipe = self._resized(recipe, place + number // 2, self.profile.coupled)
             elif self.cell.mode == "compiled" and not driven:
                 recipe = self._resized(recipe, number, self.profile.compiled)
+            elif self._one_shape:
+                recipe = self._resized(recipe, number, self.profile.shapes[:1])
             yield self._expand(recipe, turn)
 
     def of_law(self, name: str) -> Iterator[Case]:

@@ -12,12 +12,8 @@ from lossproof.audit.gather import findings_of, results_of
 from lossproof.audit.ledger import Ledger
 from lossproof.audit.observe import observe
 from lossproof.audit.results import Finding, Result
-from lossproof.checks import (
-    NAMES,
-    accuracy,
-    laws,
-    shape_and_dtype,
-)
+from lossproof.audit.share import NO_LAWS, ONE_SHAPE, Share
+from lossproof.checks import BY_REGIME, NAMES, accuracy, laws, shape_and_dtype
 from lossproof.checks.cell import Cell
 from lossproof.inputs import Case, Profile
 from lossproof.waivers import Waiver
@@ -26,7 +22,7 @@ from lossproof.waivers import Waiver
 class Examination:
     """Runs the checks of one cell.
 
-    laws_compiled: whether laws run in compiled mode too. false_laws: laws to which nothing is held.
+    share: what of the profile the cell takes. false_laws: laws to which nothing is held.
     """
 
     def __init__(
@@ -36,24 +32,29 @@ class Examination:
         seed: int,
         regimes: Sequence[str],
         waivers: Sequence[Waiver],
-        laws_compiled: bool,
+        share: Share = Share.ALL,
         false_laws: frozenset[str] = frozenset(),
     ) -> None:
-        self.cell, self.laws_compiled, self.false_laws = cell, laws_compiled, false_laws
-        self.cases = Cases(cell, profile, seed, regimes, self._bits)
+        self.cell, self.share, self.false_laws = cell, share, false_laws
+        self.cases = Cases(cell, profile, seed, regimes, self._bits, one_shape=share is Share.ONE_SHAPE)
         self.ledger = Ledger(cell, waivers)
         self.examined = CaseExamination(cell, self.cases, self.ledger)
 
     def run(self) -> tuple[list[Result], list[Finding]]:
         """The rows and the findings of the cell."""
         self.examined.run()
+        for regime in self.cases.left_out:
+            for each in BY_REGIME:
+                self.ledger.row(each.NAME, regime).skip(f"{regime} {ONE_SHAPE}")
         self._note_errors()
         for name in self.cell.spec.laws:
             self._examine_law(name)
         for check in NAMES:
             if not any(row.observations for (name, _), row in self.ledger.rows.items() if name == check):
                 self.ledger.row(check).skip(self._why_not(check))
-        findings = findings_of(self.ledger, self.examined.ordinary, keep=set(self.cases.fixed()))
+        findings = findings_of(
+            self.ledger, self.examined.ordinary, set(self.cases.fixed()), self.cases.profile.pool
+        )
         return results_of(self.ledger, findings), list(findings.values())
 
     def _examine_law(self, name: str) -> None:
@@ -64,8 +65,10 @@ class Examination:
             reason = "the law is false for its definition"
         if reason is None and not self.examined.accepted:
             reason = self._why_not(check)
-        if reason is None and self.cell.mode == "compiled" and not self.laws_compiled:
-            reason = "laws run compiled with --mode compiled; here they ran in eager mode"
+        if reason is None and self.share is Share.NO_LAWS:
+            reason = NO_LAWS
+        if reason is None and self.share is Share.ONE_SHAPE:
+            reason = f"the law {ONE_SHAPE}"
         if reason is not None:
             row.skip(reason)
             return

@@ -11,13 +11,13 @@ from lossproof.audit.examine_laws import BLAMED, as_called
 from lossproof.audit.ledger import Ledger, Row
 from lossproof.audit.observe import raised
 from lossproof.checks import (
+    BY_REGIME,
     CASE_CHECKS,
     FIRST_CASE_CHECKS,
     Check,
     batch_independence,
     determinism,
     purity,
-    shape_and_dtype,
 )
 from lossproof.checks.cell import Cell
 from lossproof.checks.observation import Observation
@@ -145,7 +145,8 @@ class CaseExamination:
         marks = {case.regime, self.cases.convention(case)}
         if not marks <= self._repeated:
             self._repeated |= marks
-            again = Trial(self.cell, case) if trial.cell.pool else trial
+            alone = trial.cell.pool and not self.cell.framework.compiles_operations
+            again = Trial(self.cell, case) if alone else trial
             found |= {check: self._note(check, again) for check in FIRST_CASE_CHECKS}
         return found
 
@@ -161,8 +162,7 @@ class CaseExamination:
             self.ordinary = trial
 
     def _row(self, check: Check, case: Case) -> Row:
-        by_regime = check in CASE_CHECKS and check is not shape_and_dtype
-        return self.ledger.row(check.NAME, case.regime if by_regime else None)
+        return self.ledger.row(check.NAME, case.regime if check in BY_REGIME else None)
 
     def _seen(self, check: Check, trial: Trial) -> Observation | None:
         try:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
 
 from lossproof.audit.findings import finding, identity
 from lossproof.audit.ledger import Ledger, Row, summary
 from lossproof.audit.observe import observe
 from lossproof.audit.results import Finding, Result
+from lossproof.checks import gradient
 from lossproof.checks.observation import Observation
-from lossproof.checks.trial import Trial
+from lossproof.checks.trial import Cell, Trial
 from lossproof.inputs import Case, minimise
 
 BUDGET = {"eager": 200, "compiled": 40}
@@ -47,14 +49,16 @@ def _result(ledger: Ledger, check: str, regime: str | None, row: Row, findings: 
     )
 
 
-def findings_of(ledger: Ledger, ordinary: Trial | None, keep: set[str]) -> dict[str, Finding]:
+def findings_of(
+    ledger: Ledger, ordinary: Trial | None, keep: set[str], pool: tuple[int, ...]
+) -> dict[str, Finding]:
     """One finding for each check of the cell that failed or was waived, by id.
 
     ordinary: the cell at a batch of ordinary inputs, for the diagnosis. keep: parameters that stay as they are
-    while a case is cut down.
+    while a case is cut down. pool: the numbers of rows to which calls were filled up.
     """
     found: dict[str, Finding] = {}
-    smaller = _Smaller(ledger, keep)
+    smaller = _Smaller(ledger, keep, pool)
     for check in dict.fromkeys(name for name, _ in ledger.rows):
         rows = [row for (name, _), row in ledger.rows.items() if name == check]
         failed = [each for row in rows for each in row.failed]
@@ -87,8 +91,9 @@ def _with_worst(seen: Observation, failed: list[Observation]) -> Observation:
 class _Smaller:
     """Cuts cases down; remembers the small ones, since several checks often fail on the same."""
 
-    def __init__(self, ledger: Ledger, keep: set[str]) -> None:
+    def __init__(self, ledger: Ledger, keep: set[str], pool: tuple[int, ...]) -> None:
         self.ledger, self.keep = ledger, keep
+        self.filled = replace(ledger.cell, pool=pool)
         self.known: list[Case] = []
 
     def __call__(
@@ -98,8 +103,8 @@ class _Smaller:
         cell = self.ledger.cell
         failed: dict[tuple[object, ...], Observation] = {case.fingerprint: seen}
 
-        def fails(candidate: Case) -> bool:
-            found = observe(cell, check, candidate)
+        def fails(candidate: Case, cell: Cell = cell) -> bool:
+            found = observe(cell, check, candidate, forward_mode=seen.quantity == gradient.FORWARD)
             if found is None or found.verdict is not seen.verdict or _way(found) != _way(seen):
                 return False
             # a smaller case must show this failure, not a waived one that takes its place
@@ -110,8 +115,14 @@ class _Smaller:
 
         small = next((known for known in self.known if not case.variables and fails(known)), None)
         if small is None:
-            budget = BUDGET[cell.mode]
-            small = minimise(case, cell.spec, fails, budget, keep=self.keep & set(case.parameters))
+            minimal = partial(
+                minimise, case, cell.spec, budget=BUDGET[cell.mode], keep=self.keep & set(case.parameters)
+            )
+            if cell.framework.compiles_operations:
+                # nothing new to compile but the classes, and at the end the smallest case by itself
+                small = minimal(lambda candidate: fails(candidate, self.filled))
+            if small is None or not fails(small):
+                small = minimal(fails)
             if not case.variables:
                 self.known.append(small)
         # as it was seen there: a function that answers anew each time may pass by now

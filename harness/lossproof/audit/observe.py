@@ -12,16 +12,16 @@ from lossproof.inputs import Case
 _BY_NAME = {check.NAME: check for check in (*CASE_CHECKS, *FIRST_CASE_CHECKS)}
 
 
-def observe(cell: Cell, check: str, case: Case) -> Observation | None:
+def observe(cell: Cell, check: str, case: Case, *, forward_mode: bool = True) -> Observation | None:
     """What a check sees; None where it does not apply. An exception of the implementation is an error seen.
 
-    Raises UsageError for a name that is no check.
+    forward_mode: whether the gradient's check looks at it. Raises UsageError for a name that is no check.
     """
     try:
         if check.startswith(laws.PREFIX) and check.removeprefix(laws.PREFIX) in cell.spec.laws:
             return laws.observe(cell, check.removeprefix(laws.PREFIX), case)
         if check in _BY_NAME:
-            return _BY_NAME[check].observe(Trial(cell, case))
+            return _BY_NAME[check].observe(Trial(cell, case, forward_mode=forward_mode))
     except ImplementationError as error:
         return raised(cell, check, error)
     known = [*_BY_NAME, *(laws.PREFIX + name for name in cell.spec.laws)]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from lossproof.audit.planned import Options, Plan, PlannedCell
 from lossproof.audit.results import Problem
 from lossproof.audit.reuse import plan_cache
 from lossproof.audit.reuse.sources import sources_of
 from lossproof.audit.reuse.surroundings import surroundings
+from lossproof.audit.share import share
 from lossproof.errors import LossproofError, UsageError, unknown
 from lossproof.floats import DTYPES
 from lossproof.frameworks import DEVICES, MODES, NAMES, framework
@@ -159,7 +161,25 @@ def cells_of(implementation: Implementation, options: Options) -> list[PlannedCe
                 if skip is None:
                     skip = _unwanted(implementation, mode, options) or engine.missing_mode(mode, device)
                 cells.append(PlannedCell(implementation, device, mode, dtype, skip))
-    return cells
+    return _shared(cells, options)
+
+
+def _shared(cells: list[PlannedCell], options: Options) -> list[PlannedCell]:
+    """The cells of an implementation, each with its share."""
+    compiled = {(cell.device, cell.dtype) for cell in cells if cell.mode == "compiled" and cell.skip is None}
+    return [
+        replace(
+            cell,
+            share=share(
+                options.profile,
+                cell.mode,
+                asked=bool(options.modes),
+                compiles=framework(cell.implementation.framework).compiles_operations,
+                compiled_too=(cell.device, cell.dtype) in compiled,
+            ),
+        )
+        for cell in cells
+    ]
 
 
 def _unwanted(implementation: Implementation, mode: str, options: Options) -> str | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from lossproof.audit.results import Problem
 from lossproof.audit.reuse.sources import Sources
 from lossproof.audit.reuse.surroundings import Surroundings
+from lossproof.audit.share import Share
 from lossproof.implementation import AdapterSkip, Implementation
 
 
@@ -36,13 +37,17 @@ class Options:
 
 @dataclass(frozen=True)
 class PlannedCell:
-    """One implementation at one device, mode and dtype; skip says why it will not run."""
+    """One implementation at one device, mode and dtype; skip says why it will not run.
+
+    share: what of the profile it takes.
+    """
 
     implementation: Implementation
     device: str
     mode: str
     dtype: str
     skip: str | None = None
+    share: Share = Share.ALL
 
 
 @dataclass

@@ -97,9 +97,9 @@ def _finished(plan: Plan, wanted: list[PlannedCell]) -> Iterator[CellFinished | 
 def _order_of(cell: PlannedCell, plan: Plan, false: frozenset[str], cache: CellCache | None) -> worker.Order:
     i, bound = cell.implementation, plan.options.spec is not None
     loss = (i.spec or i.loss) if bound else i.loss
-    key = cache.key(i, cell.device, cell.mode, cell.dtype) if cache is not None else None
+    key = cache.key(cell) if cache is not None else None
     return worker.Order(
-        i.target, i.name, loss, i.framework, cell.device, cell.mode, cell.dtype, bound, false, key
+        i.target, i.name, loss, i.framework, cell.device, cell.mode, cell.dtype, cell.share, bound, false, key
     )
 
 

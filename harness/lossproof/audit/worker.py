@@ -16,6 +16,7 @@ from lossproof.audit.planned import Options, PlannedCell
 from lossproof.audit.reuse.cell_cache import Watch
 from lossproof.audit.reuse.sources import Sources, sources_of
 from lossproof.audit.reuse.store import folder
+from lossproof.audit.share import Share
 from lossproof.checks import answers
 from lossproof.checks.trial import Cell
 from lossproof.frameworks import framework
@@ -28,8 +29,9 @@ from lossproof.spec import library
 class Order:
     """One cell, in words that travel between processes.
 
-    bound: the target is to be bound to the loss, which may then be the path of a spec. false_laws: laws to which
-    nothing is held. key: under which the results are kept, None where they are not.
+    share: what of the profile it takes. bound: the target is to be bound to the loss, which may then be the path
+    of a spec. false_laws: laws to which nothing is held. key: under which the results are kept, None where they
+    are not.
     """
 
     target: str
@@ -39,6 +41,7 @@ class Order:
     device: str
     mode: str
     dtype: str
+    share: Share
     bound: bool
     false_laws: frozenset[str] = frozenset()
     key: str | None = None
@@ -46,17 +49,15 @@ class Order:
 
 @dataclass(frozen=True)
 class Settings:
-    """How cells are examined; laws_compiled: whether laws run in compiled mode, where each shape compiles."""
+    """How cells are examined."""
 
     profile: str
     seed: int
     regimes: tuple[str, ...]
-    laws_compiled: bool
 
     @staticmethod
     def of(options: Options) -> Settings:
-        compiled = "compiled" in options.modes or options.profile == "deep"
-        return Settings(options.profile, options.seed, options.regimes, compiled)
+        return Settings(options.profile, options.seed, options.regimes)
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def done(
     siblings: dict[str, Implementation],
 ) -> CellFinished:
     """Examine the cell of an order; watch: keeps it where it has a key."""
-    planned = PlannedCell(implementation, order.device, order.mode, order.dtype)
+    planned = PlannedCell(implementation, order.device, order.mode, order.dtype, share=order.share)
     finished = examine(planned, siblings, settings, order.false_laws)
     if order.key is not None and watch is not None:
         after = _sources(whole(order.target), len(sys.modules))
@@ -150,7 +151,7 @@ def examine(
     )
     profile = PROFILES[settings.profile]
     results, findings = Examination(
-        cell, profile, settings.seed, settings.regimes, _waivers(), settings.laws_compiled, false_laws
+        cell, profile, settings.seed, settings.regimes, _waivers(), planned.share, false_laws
     ).run()
     return CellFinished(
         i.name, i.loss, i.framework, planned.device, planned.mode, planned.dtype, tuple(results), tuple(findings),

@@ -1,7 +1,7 @@
 """The checks, one file each: `observe` looks at one implementation at one case.
 
-CASE_CHECKS run on every case; FIRST_CASE_CHECKS, which call the implementation again, on the first case of
-each regime. Laws have cases of their own (laws.py).
+CASE_CHECKS run on every case, those of BY_REGIME with a row for each regime; FIRST_CASE_CHECKS, which call the
+implementation again, on the first case of each regime. Laws have cases of their own (laws.py).
 """
 
 from __future__ import annotations
@@ -30,5 +30,6 @@ class Check(Protocol):
 
 
 CASE_CHECKS: tuple[Check, ...] = (accuracy, gradient, finiteness, shape_and_dtype)
+BY_REGIME: tuple[Check, ...] = (accuracy, gradient, finiteness)
 FIRST_CASE_CHECKS: tuple[Check, ...] = (batch_independence, purity, determinism)
 NAMES = tuple(check.NAME for check in (*CASE_CHECKS, *FIRST_CASE_CHECKS))

@@ -72,6 +72,10 @@ class Framework(Protocol):
     def forward_mode(self) -> bool:
         """Whether `jvp` exists."""
 
+    @property
+    def compiles_operations(self) -> bool:
+        """Whether each operation compiles for each shape, in eager mode too."""
+
     def missing(self) -> str | None:
         """Why the framework cannot be used here."""
 

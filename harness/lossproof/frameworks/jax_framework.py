@@ -43,6 +43,7 @@ class JaxFramework(Imported):
     title = "JAX"
     differentiates = True
     forward_mode = True
+    compiles_operations = True
 
     def __init__(self) -> None:
         self._compiled = Compiled()

@@ -30,6 +30,7 @@ class NumpyFramework:
     name = "numpy"
     differentiates = False
     forward_mode = False
+    compiles_operations = False
 
     def missing(self) -> str | None:
         return None

@@ -43,6 +43,7 @@ class TorchFramework(Imported):
     title = "PyTorch"
     differentiates = True
     forward_mode = False
+    compiles_operations = False
 
     def __init__(self) -> None:
         self._compiled = Compiled()

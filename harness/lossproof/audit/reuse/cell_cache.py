@@ -17,12 +17,13 @@ from typing import Any
 import pydantic
 
 from lossproof.audit.events import CellFinished
+from lossproof.audit.planned import PlannedCell
 from lossproof.audit.results import Finding, Result, Verdict
 from lossproof.audit.reuse import surroundings
 from lossproof.audit.reuse.sources import Sources, content_of, installed
 from lossproof.audit.reuse.store import Store, digest, folder
 from lossproof.audit.reuse.surroundings import Surroundings
-from lossproof.implementation import Implementation, whole
+from lossproof.implementation import whole
 from lossproof.implementation.binding import code_of
 from lossproof.spec import library
 from lossproof.waivers import Waiver
@@ -48,9 +49,9 @@ class CellCache:
     waivers: Sequence[Waiver]
     _specs: dict[str, dict[str, str]] = field(default_factory=dict)
 
-    def key(self, implementation: Implementation, device: str, mode: str, dtype: str) -> str | None:
+    def key(self, cell: PlannedCell) -> str | None:
         """The key of a cell; None for one that cannot be known again."""
-        i = implementation
+        i, device = cell.implementation, cell.device
         sources = self.sources.get(whole(i.target)) if i.target else None
         if sources is None or (device != "cpu" and not self.around.gpus):
             return None
@@ -61,7 +62,17 @@ class CellCache:
                 "around": self.around.digest,
                 "specs": self._specs[i.loss],
                 "sources": sources.content,
-                "cell": [i.name, i.loss, i.framework, device, mode, dtype, i.target, i.spec],
+                "cell": [
+                    i.name,
+                    i.loss,
+                    i.framework,
+                    device,
+                    cell.mode,
+                    cell.dtype,
+                    i.target,
+                    i.spec,
+                    cell.share,
+                ],
                 "settings": dict(self.settings),
                 "waivers": [
                     waiver.model_dump(mode="json")

@@ -19,11 +19,12 @@ from lossproof.audit.planned import Options, Plan, PlannedCell
 from lossproof.audit.reuse.sources import Sources, content_of
 from lossproof.audit.reuse.store import Store, digest, folder
 from lossproof.audit.reuse.surroundings import Surroundings
+from lossproof.audit.share import Share
 from lossproof.errors import LossproofError
 from lossproof.implementation import AdapterSkip, Implementation
 from lossproof.spec import library
 
-SCHEMA = 1
+SCHEMA = 2
 """The version of an entry's form."""
 
 LIMIT = 16 * 2**20
@@ -55,6 +56,7 @@ class _Cell:
     mode: str
     dtype: str
     skip: str | None
+    share: Share
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def read(key: str, options: Options, around: Surroundings) -> Plan | None:
             library.find(path)  # from here on the library knows its loss
         implementations = [Implementation(_unloaded, **vars(known)) for known in entry.implementations]
         cells = [
-            PlannedCell(implementations[cell.implementation], cell.device, cell.mode, cell.dtype, cell.skip)
+            PlannedCell(**{**vars(cell), "implementation": implementations[cell.implementation]})
             for cell in entry.cells
         ]
     except (pydantic.ValidationError, RecursionError, LossproofError):
@@ -126,7 +128,7 @@ def write(key: str, plan: Plan) -> None:
         if id(i) not in places:
             places[id(i)] = len(implementations)
             implementations.append(_Known(**{name: getattr(i, name) for name in _Known.__annotations__}))
-        cells.append(_Cell(places[id(i)], cell.device, cell.mode, cell.dtype, cell.skip))
+        cells.append(_Cell(**{**vars(cell), "implementation": places[id(i)]}))
     specs = {i.spec: content_of(i.spec) for i in implementations if i.spec}
     store = _store()
     store.write(key, asdict(_Entry(implementations, cells, plan.skipped_adapters, known, specs)))
