@@ -153,7 +153,7 @@ def test_truth_holds_the_value_of_mpmath_at_60_digits(text: str, formula: Any, r
         error = abs(balls_[0] - arb(digits))
         assert error.abs_lower() <= arb(mpmath.nstr(size, 10)) * arb(10) ** -55
     assert defined(found).all()
-    assert found.whole.expected[0] == float(np.float64(float(expected)).astype(np.float32))
+    assert found.in_truth.expected[0] == float(np.float64(float(expected)).astype(np.float32))
 
 
 @needs_mpmath
@@ -190,9 +190,9 @@ def test_rising_precision_decides_what_cancels_over_the_whole_exponent_range(
     found = reference(text, "float64", a=values[0], b=values[1])
     if expected:
         assert defined(found).all()
-        assert float(found.whole.expected) == pytest.approx(expected, rel=1e-15)
+        assert float(found.in_truth.expected) == pytest.approx(expected, rel=1e-15)
     elif not np.isnan(found.whole.middle):
-        assert float(found.whole.expected) == 0
+        assert float(found.in_truth.expected) == 0
 
 
 # the extended reals

@@ -18,6 +18,8 @@ from lossproof.expression.scope import Scope
 from lossproof.expression.size import Size
 from lossproof.floats import DTYPES, FORMATS, Format, working_format
 from lossproof.inputs import PROFILES, Case, draw, expand, regimes_of
+from lossproof.oracle import vector_tier
+from lossproof.oracle.fused import fused
 from lossproof.oracle.point import Point
 from lossproof.oracle.reference import Evaluation, Reference
 from lossproof.oracle.vector_tier import VectorTier
@@ -54,12 +56,6 @@ def questions(spec: Spec, case: Case, flush: bool) -> dict[str, tuple[Evaluation
     for name, node in graph.gradient(spec, statics).items():
         found[name] = (evaluation, node, {graph.COTANGENT: cotangent})
     return found
-
-
-def certified(found: Reference) -> Reference:
-    """The same reference by Arb alone."""
-    whole = found.whole
-    return replace(found, middle=whole.middle, expected=whole.expected, attainable=whole.attainable)
 
 
 def results(reference: Reference, rng: np.random.Generator) -> Any:
@@ -99,7 +95,7 @@ def compare(elements: int, seed: int) -> tuple[Counter[str], Counter[str]]:
                     up[regime] += int(np.isnan(middle).sum())
                     got = results(found, rng)
                     fast = judge(got, found, evaluation.working).verdicts
-                    slow = judge(got, certified(found), evaluation.working).verdicts
+                    slow = judge(got, found.in_truth, evaluation.working).verdicts
                     where = np.argwhere(fast != slow)
                     assert not where.size, (spec.loss, regime, dtype, what, case, got, where[0], fast, slow)
         round_ += 1
@@ -138,3 +134,23 @@ def test_a_kink_that_the_tiers_own_error_hides_goes_up() -> None:
         [node], {"cotangent": np.ones(3, np.float32)}
     )
     assert np.isnan(middle).tolist() == [True, False, False]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_steps_that_are_put_together_come_out_the_same_to_the_bit(
+    dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec, seen = library.get("cross_entropy"), 0
+    for regime in regimes_of(spec):
+        for recipe in draw(spec, regime, PROFILES["quick"], 3, 2):
+            for evaluation, node, extra in questions(spec, expand(spec, recipe, dtype), False).values():
+                tiers = [VectorTier(evaluation.point, evaluation.working, False) for _ in range(2)]
+                together = tiers[0].evaluate([node], extra)
+                with monkeypatch.context() as patched:
+                    patched.setattr(vector_tier, "fused", list)
+                    apart = tiers[1].evaluate([node], extra)
+                for (a, r), (b, s) in zip(together, apart, strict=True):
+                    assert np.asarray(a).tobytes() == np.asarray(b).tobytes()
+                    assert np.asarray(r).tobytes() == np.asarray(s).tobytes()
+                seen += fused([node]) != [node]
+    assert seen

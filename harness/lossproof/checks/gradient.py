@@ -12,7 +12,6 @@ from lossproof.checks import answers
 from lossproof.checks.observation import Observation, from_judgement, worst
 from lossproof.checks.trial import COTANGENTS, TANGENTS, Trial
 from lossproof.inputs.case import Array
-from lossproof.oracle.certified import Certified
 from lossproof.oracle.reference import Reference
 from lossproof.oracle.verdict import PASS_BITS, degraded_bits, judge
 from lossproof.spec import graph
@@ -69,11 +68,11 @@ def _forward(trial: Trial, got: Array, slack: Array | float) -> Observation:
     found = _contract(trial, slack, got, trial.gradient_references)
     if found.verdict is Verdict.PASS:
         return found
-    return _contract(trial, slack, got, {name: r.whole for name, r in trial.gradient_references.items()})
+    return _contract(trial, slack, got, {name: r.in_truth for name, r in trial.gradient_references.items()})
 
 
 def _contract(
-    trial: Trial, slack: Array | float, got: Array, references: Mapping[str, Reference | Certified]
+    trial: Trial, slack: Array | float, got: Array, references: Mapping[str, Reference]
 ) -> Observation:
     """Both sides for each row where rows are independent, else in all."""
     tangents = trial.tangents

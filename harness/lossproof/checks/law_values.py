@@ -148,7 +148,7 @@ class Values:
         return got, reference, spread
 
     def _look_for_broken(self, got: Array, reference: Reference) -> None:
-        error = distances(got, reference.middle, reference.expected, reference.storage)
+        error = distances(got, reference.middle, reference.storage)
         for at in map(tuple, np.argwhere(np.isinf(error) & np.isfinite(reference.attainable))[:1]):
             self.broken = f"{got[at]:.6g} stands for {reference.expected[at]:.6g}"
             self.shown = (reference.expected, reference.attainable, got)

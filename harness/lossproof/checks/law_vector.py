@@ -167,7 +167,7 @@ def _asked(cell: Cell, site: Call, case: Case) -> tuple[Array, Reference]:
         raise InDoubtError
     got = np.asarray(got).astype(np.float64)
     if site.own:
-        error = distances(got, reference.middle, reference.expected, reference.storage)
+        error = distances(got, reference.middle, reference.storage)
         if (np.isinf(error) & np.isfinite(reference.attainable)).any():
             raise InDoubtError
     else:

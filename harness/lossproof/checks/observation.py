@@ -52,6 +52,8 @@ def from_judgement(judgement: Judgement, reference: Reference, got: Array, quant
     index = np.unravel_index(worst, judgement.verdicts.shape)
     found = _VERDICTS[int(judgement.verdicts[index])]
     bits = math.log2(max(1.0, float(judgement.ratio[index])))
+    if found is Verdict.PASS:
+        return Observation(found, compared, undecided, bits, quantity=quantity)
     low = judgement.low_precision is not None and bool(judgement.low_precision[index])
     return Observation(
         found,
@@ -66,10 +68,8 @@ def from_judgement(judgement: Judgement, reference: Reference, got: Array, quant
     )
 
 
-def _reason(found: Verdict, bits: float, low: bool, reference: Reference, got: float) -> str | None:
+def _reason(found: Verdict, bits: float, low: bool, reference: Reference, got: float) -> str:
     fmt = reference.storage
-    if found is Verdict.PASS:
-        return None
     if math.isinf(bits):
         return (
             "not finite where the truth is"

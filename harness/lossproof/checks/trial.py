@@ -17,7 +17,6 @@ from lossproof.inputs.filling import Filling
 from lossproof.inputs.rows import Rows, rows_of
 from lossproof.oracle.point import along
 from lossproof.oracle.reference import Reference
-from lossproof.oracle.verdict import all_finite
 from lossproof.spec import graph
 
 __all__ = ["COTANGENTS", "TANGENTS", "Cell", "Trial", "with_inputs"]
@@ -171,8 +170,9 @@ class Trial:
 
     def _without_infinite(self, name: str, reference: Reference) -> Reference:
         undecided = self._rows_like(name, reference.shape)
-        if not all_finite(reference.expected):
-            undecided = undecided | (~np.isfinite(reference.expected) & ~reference.overflowed)
+        if not reference.finite:
+            infinite = ~np.isfinite(reference.expected) & ~reference.overflowed
+            undecided = infinite if undecided is None else undecided | infinite
         # what is flushed to zero before the cotangent multiplies it is missing so many times over
         flushed = (
             self.cell.storage.smallest_normal
@@ -181,12 +181,12 @@ class Trial:
         )
         return reference.wider(flushed).undecided_at(undecided)
 
-    def _rows_like(self, name: str, shape: tuple[int, ...]) -> Array:
-        """Elements of an input whose gradient depends on a result that is infinite or undecided."""
+    def _rows_like(self, name: str, shape: tuple[int, ...]) -> Array | None:
+        """Elements of an input whose gradient depends on a result that is infinite or undecided; None for none."""
+        if self.reference.finite and self.reference.decided:
+            return None
         bad = ~np.isfinite(self.reference.expected) | ~np.isfinite(self.reference.attainable)
         spec = self.cell.spec
-        if not bad.any():
-            return np.zeros(shape, dtype=bool)
         axis = spec.independent
         names = answers.output_names(spec, self.case)
         declared = spec.inputs[name].shape

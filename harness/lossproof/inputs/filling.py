@@ -36,7 +36,7 @@ class Filling:
         Where a row came out otherwise when it was repeated, that is what is given: a mistake in any of its copies
         shows.
         """
-        if at is None or array.ndim <= at or array.shape[at] != self._all:
+        if self._own == self._all or at is None or array.ndim <= at or array.shape[at] != self._all:
             return array
         rows = np.moveaxis(array, at, 0)
         found = rows[: self._own].copy()

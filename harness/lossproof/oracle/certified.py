@@ -46,14 +46,13 @@ class Question:
 
 @dataclass(frozen=True)
 class Certified:
-    """Elementwise, where it was asked for, nan elsewhere: see Reference for the first three.
+    """Elementwise, where it was asked for, nan elsewhere: see Reference for the first two.
 
     excuse: the error that one unit roundoff of each real input explains. coarse: the attainable error of code that
     works in the storage format throughout.
     """
 
     middle: Array
-    expected: Array
     attainable: Array
     excuse: Array
     coarse: Array
@@ -94,7 +93,6 @@ def certify(question: Question) -> Certified:
     own, coarse, excuse = found.radii
     return Certified(
         middle,
-        rounded(middle, storage),
         attainable(own, middle, storage, working),
         _excuse(excuse, middle),
         attainable(coarse, middle, storage, storage),
@@ -145,12 +143,11 @@ def attainable(radius: Radius, middle: Array, storage: Format, working: Format) 
     decided.
     """
     floor = storage.smallest_normal / 8
-    with np.errstate(all="ignore"):
-        size = np.abs(middle.astype(np.float64, copy=False))
+    size = size_of(middle)
     found = np.broadcast_to(np.asarray(radius + floor), size.shape)
     if storage.precision < working.precision:
         found = found + storage.unit_roundoff * size
-    if _most(size) <= storage.largest and _most(found) < np.inf:
+    if most(size) <= storage.largest and most(found) < np.inf:
         return np.asarray(found)
     infinite = np.isinf(middle)
     past = ~infinite & (size > storage.largest * (1 + storage.unit_roundoff / 2))
@@ -166,13 +163,19 @@ def rounded(middle: Array, storage: Format) -> Array:
         if storage.precision >= 53:
             return near
         found = near.astype(storage.dtype).astype(np.float64)
-    if _most(found) < np.inf and _most(-found) < np.inf:
+    if most(found) < np.inf and most(-found) < np.inf:
         return np.asarray(found)
     inside = np.isinf(found) & (np.abs(near) <= storage.largest * (1 + storage.unit_roundoff / 2))
     return np.where(inside, np.sign(near) * storage.largest, found)
 
 
-def _most(array: Array) -> Any:
+def size_of(middle: Array) -> Array:
+    """|midpoints|, float64."""
+    with np.errstate(all="ignore"):
+        return np.asarray(np.abs(middle.astype(np.float64, copy=False)))
+
+
+def most(array: Array) -> Any:
     """The largest entry and at least 0; nan where there is one."""
     return np.maximum.reduce(array, axis=None, initial=0.0)
 

@@ -46,12 +46,9 @@ class Point:
         """The point with these rows alone. nodes: graphs at the point, whose leaves tell which axes are rows."""
         assert self.rows is not None
         arrays = dict(self.arrays)
-        for node in topological(nodes):
-            if node.op == "input":
-                axis = rows_axis(node, self.rows)
-                name = node.attributes[0]
-                if axis is not None:
-                    arrays[name] = self.arrays[name][(slice(None),) * axis + (rows,)]
+        for name, axis in _row_axes(tuple(nodes), self.rows):
+            if name in arrays:
+                arrays[name] = self.arrays[name][(slice(None),) * axis + (rows,)]
         count = self.dimensions[self.rows]
         kept = len(range(*rows.indices(count))) if isinstance(rows, slice) else len(rows)
         return replace(self, arrays=arrays, dimensions={**self.dimensions, self.rows: kept})
@@ -72,6 +69,14 @@ def _widest(nodes: tuple[Node, ...], dimensions: tuple[tuple[str, int], ...]) ->
     """The entries of the largest array on the way to some graphs."""
     sizes = dict(dimensions)
     return max((math.prod(size.at(sizes) for size in node.shape) for node in topological(nodes)), default=1)
+
+
+@functools.lru_cache(maxsize=4096)
+def _row_axes(nodes: tuple[Node, ...], rows: str) -> list[tuple[str, int]]:
+    """The inputs among the leaves of some graphs that have rows, with their axes."""
+    inputs = [node for node in topological(nodes) if node.op == "input"]
+    axes = [(node.attributes[0], rows_axis(node, rows)) for node in inputs]
+    return [(name, axis) for name, axis in axes if axis is not None]
 
 
 def along(rows: Array, axis: int, shape: tuple[int, ...]) -> Array:

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lossproof.oracle import structure
 from lossproof.oracle.rounding import Array, Radius, Rounding, exact
 from lossproof.oracle.softmax_family import SoftmaxFamily
 
@@ -364,6 +365,18 @@ class Radii:
         found = self._family(x.view, axis)
         shifts, _ = self._shifts(found, x)
         radius = shifts + self._log_total(found, self._total(found, x, shifts))
+        masked = np.isneginf(out)
+        return self._finish(out, np.where(masked, 0.0, radius) if masked.any() else radius)
+
+    def _take_log_softmax(self, out: Array, x: Term, index: Term, axis: int) -> Radius:
+        found = self._family(x.view, axis)
+        if exact(x.radius):
+            steps = self.rounding.step * structure.take(found.distance, index.view)
+            total = self._total(found, x, found.distance)
+        else:
+            shifts, _ = self._shifts(found, x)
+            steps, total = structure.take(np.asarray(shifts), index.view), self._total(found, x, shifts)
+        radius = steps + np.squeeze(self._log_total(found, total), axis)
         masked = np.isneginf(out)
         return self._finish(out, np.where(masked, 0.0, radius) if masked.any() else radius)
 

@@ -28,12 +28,10 @@ class Reference:
     """Truth and attainable error of one array of results, elementwise; radii are float64 in the units of the value.
 
     middle: the truth in float64, or in binary128 for float64 under test; nan where it is not decided. It is off by
-    at most OWN × attainable, and attainable itself by twice that part. expected: truth rounded to the storage
-    format, float64. attainable: inf where no result can be blamed.
+    at most OWN × attainable, and attainable itself by twice that part. attainable: inf where no result can be blamed.
     """
 
     middle: Array
-    expected: Array
     attainable: Array
     storage: Format
     _ask: Callable[[Array | None, Format | None], Certified] = field(repr=False, compare=False)
@@ -48,6 +46,21 @@ class Reference:
     @property
     def size(self) -> int:
         return self.middle.size
+
+    @functools.cached_property
+    def expected(self) -> Array:
+        """Truth rounded to the storage format, float64; nan where it is not decided."""
+        return certified.rounded(self.middle, self.storage)
+
+    @functools.cached_property
+    def finite(self) -> bool:
+        """Whether the truth is finite everywhere, and within the format."""
+        return bool(certified.most(certified.size_of(self.middle)) <= self.storage.largest)
+
+    @functools.cached_property
+    def decided(self) -> bool:
+        """Whether every result can be blamed."""
+        return bool(certified.most(self.attainable) < np.inf)
 
     @property
     def overflowed(self) -> Array:
@@ -69,6 +82,11 @@ class Reference:
         """The certified answers everywhere."""
         return self.certified()
 
+    @property
+    def in_truth(self) -> Reference:
+        """With the certified answers everywhere in place of the vector tier's."""
+        return replace(self, middle=self.whole.middle, attainable=self.whole.attainable)
+
     def attainable_at(self, working: Format) -> Array:
         """The attainable error of code that works in another format."""
         return self._ask(None, working).attainable
@@ -82,17 +100,15 @@ class Reference:
             whole[place] = True if mask is None else mask
             return self._ask(whole, working).at(place)
 
-        return Reference(
-            self.middle[place], self.expected[place], self.attainable[place], self.storage, ask, self._more
-        )
+        return Reference(self.middle[place], self.attainable[place], self.storage, ask, self._more)
 
     def wider(self, more: float) -> Reference:
         """With more added to the attainable error, an absolute number."""
         return replace(self, attainable=self.attainable + more, _more=self._more + more)
 
-    def undecided_at(self, mask: Array) -> Reference:
-        """With the elements of a mask undecided."""
-        if not mask.any():
+    def undecided_at(self, mask: Array | None) -> Reference:
+        """With the elements of a mask undecided; None for none of them."""
+        if mask is None or not mask.any():
             return self
         return replace(self, attainable=np.where(mask, np.inf, self.attainable))
 
@@ -136,11 +152,11 @@ class Evaluation:
             for node, (middle, radius) in zip(nodes, self._tier.evaluate(nodes, extra), strict=True)
         ]
 
-    def _void(self, node: Node, shape: tuple[int, ...]) -> Array:
-        """Elements that nobody will judge."""
+    def _void(self, node: Node, shape: tuple[int, ...]) -> Array | None:
+        """Elements that nobody will judge; None for none of them."""
         rows, void = self.point.rows, self.point.void
         if void is None:
-            return np.zeros(shape, dtype=bool)
+            return None
         axis = None if rows is None or not void.ndim else rows_axis(node, rows)
         # what belongs to no row depends on all of them
         return np.full(shape, void.any()) if axis is None else along(void, axis, shape)
@@ -155,17 +171,15 @@ class Evaluation:
             return _ask(asked, middle.shape, mask)
 
         _count.asked += middle.size
-        expected = certified.rounded(middle, storage)
         attainable = certified.attainable(radius, middle, storage, self.working)
         void = self._void(node, middle.shape)
-        if np.isnan(np.max(expected, initial=0.0)):
-            untold = np.isnan(middle) & ~void
+        if np.isnan(certified.most(certified.size_of(middle))):
+            untold = np.isnan(middle) if void is None else np.isnan(middle) & ~void
             _count.handed_up += int(np.count_nonzero(untold))
             up = ask(untold)
             middle = np.where(untold, up.middle, middle)
-            expected = np.where(untold, up.expected, expected)
             attainable = np.where(untold, up.attainable, attainable)
-        return Reference(middle, expected, attainable, storage, ask).undecided_at(void)
+        return Reference(middle, attainable, storage, ask).undecided_at(void)
 
 
 def references(

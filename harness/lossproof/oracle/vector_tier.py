@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from lossproof.expression.node import Node, topological
+from lossproof.expression.node import Node
 from lossproof.floats import Format
 from lossproof.oracle import wide
 from lossproof.oracle.certified import flushed_radius
 from lossproof.oracle.evaluate import Bindings, evaluate
+from lossproof.oracle.fused import fused
 from lossproof.oracle.point import Point, rows_axis
 from lossproof.oracle.rounding import Array, Radius, Rounding, exact
 from lossproof.oracle.running_error import Ball, Families, RunningError
@@ -89,7 +90,7 @@ class _Part:
             # what hangs on an extra leaf is not known for another one of that name
             known = dict(self.known)
             bindings = Bindings(leaves, self.numbers, self.point.dimensions)
-            balls: list[Ball] = evaluate(nodes, self.arithmetic, bindings, known)
+            balls: list[Ball] = evaluate(fused(nodes), self.arithmetic, bindings, known)
             if not extra:
                 self.known = known
         return [(ball.mid, ball.radii[0]) for ball in balls]
@@ -98,12 +99,7 @@ class _Part:
         if not extra or self._rows == slice(None):
             return extra
         whole = Point(extra, {}, self._whole.dimensions, self._whole.storage, self._whole.rows)
-        return whole.part([n for n in nodes_of(nodes) if n.attributes[0] in extra], self._rows).arrays
-
-
-def nodes_of(nodes: Sequence[Node]) -> list[Node]:
-    """The inputs among the leaves of graphs."""
-    return [node for node in topological(nodes) if node.op == "input"]
+        return whole.part(nodes, self._rows).arrays
 
 
 def _joined(node: Node, rows: str, parts: Sequence[tuple[Array, Radius]]) -> tuple[Array, Radius]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from lossproof.floats import Format
+from lossproof.oracle.certified import rounded
 from lossproof.oracle.reference import OWN, Reference
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -22,14 +23,20 @@ class Judgement:
     """Elementwise: verdicts (PASS, DEGRADED, FAIL, UNDECIDED), and the error as a multiple of the attainable one.
 
     ratio: inf for a wrong nan or inf, 0 where undecided. low_precision: elements that are right for code that works in
-    the storage format throughout, None for no element. expected, attainable: as they were judged by.
+    the storage format throughout, None for no element. middle, attainable: as they were judged by.
     """
 
     verdicts: Array
     ratio: Array
     low_precision: Array | None
-    expected: Array
+    middle: Array
     attainable: Array
+    storage: Format
+
+    @functools.cached_property
+    def expected(self) -> Array:
+        """Truth rounded to the storage format, float64."""
+        return rounded(self.middle, self.storage)
 
     @functools.cached_property
     def bits(self) -> Array:
@@ -60,20 +67,20 @@ def judge(got: Array, reference: Reference, working: Format, slack: Array | floa
     room for its own error; all that it does not acquit is judged by Arb.
     """
     got = np.asarray(got).astype(np.float64).reshape(reference.shape)
-    expected, attainable = reference.expected, reference.attainable
-    error = distances(got, reference.middle, expected, reference.storage)
-    known = np.isfinite(attainable)
+    attainable = reference.attainable
+    error = distances(got, reference.middle, reference.storage, finite=reference.finite)
+    known = np.ones(error.shape, dtype=bool) if reference.decided else np.isfinite(attainable)
     ratio = _ratio(error, attainable, known)
-    doubtful = ratio > 2.0**PASS_BITS - 2 * (2.0**PASS_BITS + 1) * OWN
-    if not doubtful.any():
-        verdicts = np.where(known, np.int8(PASS), np.int8(UNDECIDED))
-        return Judgement(verdicts, ratio, None, expected, attainable)
+    sure = 2.0**PASS_BITS - 2 * (2.0**PASS_BITS + 1) * OWN
+    if np.maximum.reduce(ratio, axis=None, initial=0.0) <= sure:
+        verdicts = np.zeros(known.shape, np.int8) if reference.decided else np.where(known, PASS, UNDECIDED)
+        return Judgement(verdicts, ratio, None, reference.middle, attainable, reference.storage)
+    doubtful = ratio > sure
     certified = reference.certified(doubtful)
-    expected = np.where(doubtful, certified.expected, expected)
     attainable = np.where(doubtful, certified.attainable, attainable)
     middle = np.where(doubtful, certified.middle, reference.middle)
     known = known & np.isfinite(attainable)
-    error = distances(got, middle, expected, reference.storage)
+    error = distances(got, middle, reference.storage)
     ratio = _ratio(error, attainable, known)
     format_lost = degraded_bits(min(reference.storage, working, key=lambda fmt: fmt.precision))
     finite = np.isfinite(error)
@@ -85,7 +92,7 @@ def judge(got: Array, reference: Reference, working: Format, slack: Array | floa
             low = finite & ~degraded & ~(error > 2.0**PASS_BITS * certified.coarse)
     blamed = doubtful & known & (ratio > 2.0**PASS_BITS)
     verdicts = np.where(blamed, np.where(degraded | low, DEGRADED, FAIL), np.where(known, PASS, UNDECIDED))
-    return Judgement(verdicts.astype(np.int8), ratio, blamed & low, expected, attainable)
+    return Judgement(verdicts.astype(np.int8), ratio, blamed & low, middle, attainable, reference.storage)
 
 
 def _ratio(error: Array, attainable: Array, known: Array) -> Array:
@@ -104,13 +111,18 @@ def all_finite(array: Array) -> bool:
         return bool(np.isfinite(np.add.reduce(array, axis=None))) or bool(np.isfinite(array).all())
 
 
-def distances(got: Array, middle: Array, expected: Array, fmt: Format) -> Array:
+def distances(got: Array, middle: Array, fmt: Format, *, finite: bool = False) -> Array:
     """|got − truth|, float64; inf where one of them is not finite and the other differs.
+
+    finite: whether the truth is known to be finite everywhere, and within the format.
 
     Near the largest number both neighbours of the limit are right: the truth may round to inf or to it.
     """
     with np.errstate(invalid="ignore", over="ignore"):
         error = np.asarray(np.abs(got - middle).astype(np.float64, copy=False))
+    if finite and np.maximum.reduce(error, axis=None, initial=0.0) < np.inf:
+        return error
+    expected = rounded(middle, fmt)
     if all_finite(got) and all_finite(expected):
         return error
     strange = ~(np.isfinite(got) & np.isfinite(expected))

@@ -35,10 +35,13 @@ def wide_dtype(fmt: Format) -> Any:
 
 
 def view(x: Array) -> Array:
-    """Midpoints as float64; what is not 0 does not become 0."""
+    """Midpoints as float64; nan past its range, where what is not 0 does not become 0 either."""
     if x.dtype == np.float64 or x.dtype.kind in "iub":
         return x
     near = x.astype(np.float64)
+    past = np.isinf(near)
+    if np.any(past):
+        near = np.where(past & np.isfinite(x), np.nan, near)
     lost = near == 0
     if np.any(lost):
         near = np.where(lost & (x != 0), LEAST, near)
@@ -186,6 +189,11 @@ class WideArithmetic:
     def log_softmax(self, x: Array, axis: int) -> Array:
         found = self._family(x, axis)
         return np.asarray(found.shifted - found.log_total)
+
+    def take_log_softmax(self, x: Array, index: Array, axis: int) -> Array:
+        """log_softmax of one class in each row."""
+        found = self._family(x, axis)
+        return np.asarray(structure.take(found.shifted, index) - np.squeeze(found.log_total, axis))
 
     def softmax(self, x: Array, axis: int) -> Array:
         found = self._family(x, axis)

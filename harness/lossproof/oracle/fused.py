@@ -1,0 +1,35 @@
+"""Graphs for the vector tier: steps that need whole arrays only to pick a few entries, put together as one.
+
+What comes out and its radius are the same to the bit; only less is computed.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+from lossproof.expression.node import Node, topological
+
+
+def fused(nodes: Sequence[Node]) -> list[Node]:
+    """The same graphs, with the logarithm of one class's probability where that of every class was worked out."""
+    return list(_fused(tuple(nodes)))
+
+
+@functools.lru_cache(maxsize=4096)
+def _fused(nodes: tuple[Node, ...]) -> tuple[Node, ...]:
+    made: dict[Node, Node] = {}
+    for node in topological(nodes):
+        made[node] = _rewritten(node, tuple(made[arg] for arg in node.args))
+    return tuple(made[node] for node in nodes)
+
+
+def _rewritten(node: Node, args: tuple[Node, ...]) -> Node:
+    if node.op == "take" and args[0].op == "log_softmax":
+        family, index = args[0].args[0], args[1]
+        (axis,) = args[0].attributes
+        if len(family.shape) > 1 and axis == len(family.shape) - 1:
+            return Node.make("take_log_softmax", (family, index), (axis,), node.shape, node.kind)
+    if args == node.args:
+        return node
+    return Node.make(node.op, args, node.attributes, node.shape, node.kind)
