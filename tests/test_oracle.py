@@ -421,6 +421,11 @@ def test_a_gradient_is_undecided_at_a_kink_and_decided_beside_it(text: str, x: A
     assert bool(defined(found).all() and np.isfinite(found.attainable).all()) is decided
 
 
+def test_no_rows_have_no_greatest_entry() -> None:
+    with precision(64):
+        assert ArbArithmetic().argmax_weight(balls(np.zeros((0, 3))), (1,)).shape == (0, 3)
+
+
 def test_away_from_a_tie_a_wrong_gradient_of_a_maximum_of_computed_entries_fails() -> None:
     found = gradient("max(exp(x), V)", "x", [1.5], x=[[1.0, 2.0, 3.0]])
     assert judged([[0.0, 0.0, 1.5 * np.exp(3)]], found).verdicts.tolist() == [[PASS] * 3]
