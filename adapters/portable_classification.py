@@ -10,7 +10,6 @@ Shapes: logits, scores, targets [N], or logits, scores [N, V] with labels [N]; r
 from __future__ import annotations
 
 from array_api_compat import array_namespace
-
 from lossproof.builtin.adapters.portable import (
     Array,
     _at,

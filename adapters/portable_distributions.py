@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 
 from array_api_compat import array_namespace
-
 from lossproof.builtin.adapters.portable import (
     Array,
     _at_least_float32,

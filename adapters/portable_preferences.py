@@ -9,7 +9,6 @@ Shapes: log-probabilities [N]; results [N].
 from __future__ import annotations
 
 from array_api_compat import array_namespace
-
 from lossproof.builtin.adapters.portable import Array, _at_least_float32, _round_once, everywhere
 from lossproof.builtin.adapters.portable_classification import _sigmoid, _softplus
 
