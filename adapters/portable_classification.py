@@ -25,9 +25,13 @@ from lossproof.builtin.adapters.portable import (
 
 
 def _softplus(x: Array) -> Array:
-    """log(1 + exp x) without overflow and with its digits at both ends; its derivative at 0 is ½, as it is."""
+    """log(1 + exp x) without overflow and with its digits at both ends.
+
+    Both parts choose by x ≥ 0: frameworks do not agree on the derivatives of a maximum and of |x| at 0.
+    """
     xp = array_namespace(x)
-    return xp.maximum(x, xp.zeros_like(x)) + xp.log1p(xp.exp(-xp.abs(x)))
+    up = x >= 0
+    return xp.where(up, x, xp.zeros_like(x)) + xp.log1p(xp.exp(xp.where(up, -x, x)))
 
 
 def _sigmoid(x: Array) -> Array:
