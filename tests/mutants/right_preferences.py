@@ -32,8 +32,8 @@ def log_sigmoid_of_model_ratios(
 def difference_of_rewards(
     c: Tensor, r: Tensor, ref_c: Tensor, ref_r: Tensor, *, beta: float = 0.1, label_smoothing: float = 0.0
 ) -> Tensor:
-    """Each answer's reward, beta times its ratio of the models, then their difference."""
-    z = beta * (c - ref_c) - beta * (r - ref_r)
+    """Each answer's ratio of the models, as a reward, then their difference."""
+    z = beta * ((c - ref_c) - (r - ref_r))
     rows = (1 - label_smoothing) * F.softplus(-z, threshold=60)
     return rows + label_smoothing * F.softplus(z, threshold=60) if label_smoothing else rows
 
