@@ -92,3 +92,53 @@ def squared_error(prediction: Array, target: Array) -> Array:
 def l2_loss(prediction: Array, target: Array) -> Array:
     """optax.l2_loss is half the squared error, so it is doubled → [N]."""
     return jnp.mean(2 * optax.l2_loss(prediction, target), axis=-1)
+
+
+# ---- two classes
+
+
+@implements("bce_with_logits", framework="jax")
+def sigmoid_binary_cross_entropy(logits: Array, targets: Array) -> Array:
+    """optax.losses.sigmoid_binary_cross_entropy → [N]."""
+    return optax.losses.sigmoid_binary_cross_entropy(logits, targets)
+
+
+@implements("sigmoid_focal", framework="jax")
+def sigmoid_focal_loss(logits: Array, targets: Array, *, gamma: float = 2.0, alpha: float = -1.0) -> Array:
+    """optax.losses.sigmoid_focal_loss → [N]; alpha is None there where it is off."""
+    return optax.losses.sigmoid_focal_loss(logits, targets, alpha=None if alpha < 0 else alpha, gamma=gamma)
+
+
+@implements("hinge", framework="jax", margin=1.0)
+def hinge_loss(scores: Array, targets: Array) -> Array:
+    """optax.losses.hinge_loss → [N]: the margin is 1."""
+    return optax.losses.hinge_loss(scores, targets)
+
+
+@implements("hinge", framework="jax", margin=0.0)
+def perceptron_loss(scores: Array, targets: Array) -> Array:
+    """optax.losses.perceptron_loss → [N]: a hinge without a margin."""
+    return optax.losses.perceptron_loss(scores, targets)
+
+
+# ---- many classes
+
+
+@implements("multi_margin", framework="jax", margin=1.0, power=1, over_classes="max")
+def multiclass_hinge_loss(scores: Array, labels: Array) -> Array:
+    """optax.losses.multiclass_hinge_loss, row by row → [N]: Crammer and Singer's, with the margin 1."""
+    return jax.vmap(optax.losses.multiclass_hinge_loss)(scores, labels)
+
+
+@implements("multi_margin", framework="jax", margin=0.0, power=1, over_classes="max")
+def multiclass_perceptron_loss(scores: Array, labels: Array) -> Array:
+    """optax.losses.multiclass_perceptron_loss, row by row → [N]: Crammer and Singer's without a margin."""
+    return jax.vmap(optax.losses.multiclass_perceptron_loss)(scores, labels)
+
+
+@implements("distillation", framework="jax")
+def kl_divergence_of_softened(student: Array, teacher: Array, *, temperature: float = 2.0) -> Array:
+    """optax.losses.kl_divergence of log_softmax(student/T) and softmax(teacher/T), times T² → [N]."""
+    log_q = jax.nn.log_softmax(student / temperature, axis=-1)
+    p = jax.nn.softmax(teacher / temperature, axis=-1)
+    return temperature**2 * optax.losses.kl_divergence(log_q, p)

@@ -65,3 +65,19 @@ def rel_entr(p: Array, q: Array) -> Array:
 def log_softmax_at_label(logits: Array, labels: Array) -> Array:
     """−scipy.special.log_softmax at the label → [N]."""
     return -np.take_along_axis(scipy.special.log_softmax(logits, axis=-1), labels[:, None], axis=-1)[:, 0]
+
+
+# ---- two classes
+
+
+@implements("bce_with_logits", framework="numpy")
+def log_expit(logits: Array, targets: Array, *, pos_weight: float = 1.0) -> Array:
+    """−scipy.special.log_expit of x and −x, weighted by the target → [N]."""
+    positive, negative = scipy.special.log_expit(logits), scipy.special.log_expit(-logits)
+    return -pos_weight * targets * positive - (1 - targets) * negative
+
+
+@implements("z_loss", framework="numpy")
+def squared_logsumexp(logits: Array, *, coefficient: float = 1e-4) -> Array:
+    """The square of scipy.special.logsumexp → [N]."""
+    return coefficient * np.square(scipy.special.logsumexp(logits, axis=-1))

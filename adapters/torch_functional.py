@@ -2,6 +2,8 @@
 
 Half formats are declared where one kernel computes in float32 and rounds once. Compositions that round in
 between (logsumexp, an elementwise kernel and then a sum) can be checked in half formats with `--dtype`.
+
+Not bound: F.binary_cross_entropy, which takes probabilities and raises for a nan in any row.
 """
 
 from __future__ import annotations
@@ -151,3 +153,85 @@ def mse_loss_of_softmax(logits: Tensor, labels: Tensor) -> Tensor:
     """F.mse_loss of F.softmax and one-hot labels, summed over classes → [N]."""
     targets = F.one_hot(labels, logits.shape[-1]).to(logits.dtype)
     return F.mse_loss(F.softmax(logits, dim=-1), targets, reduction="none").sum(-1)
+
+
+@implements("multi_margin", framework="torch", over_classes="mean")
+def multi_margin_loss(scores: Tensor, labels: Tensor, *, margin: float = 1.0, power: int = 1) -> Tensor:
+    """F.multi_margin_loss → [N]: the mean over all V classes; p is the power, 1 or 2."""
+    return F.multi_margin_loss(scores, labels, p=power, margin=margin, reduction="none")
+
+
+# ---- two classes
+
+
+@implements("bce_with_logits", framework="torch")
+def binary_cross_entropy_with_logits(logits: Tensor, targets: Tensor, *, pos_weight: float = 1.0) -> Tensor:
+    """F.binary_cross_entropy_with_logits → [N]; pos_weight is a tensor there, and off by default."""
+    weight = None if pos_weight == 1 else torch.tensor(pos_weight, dtype=logits.dtype, device=logits.device)
+    return F.binary_cross_entropy_with_logits(logits, targets, pos_weight=weight, reduction="none")
+
+
+@implements("bce_with_logits", framework="torch")
+def logsigmoid(logits: Tensor, targets: Tensor, *, pos_weight: float = 1.0) -> Tensor:
+    """−F.logsigmoid of x and −x, weighted by the target → [N]."""
+    return -pos_weight * targets * F.logsigmoid(logits) - (1 - targets) * F.logsigmoid(-logits)
+
+
+@implements("hinge", framework="torch")
+def margin_ranking_loss(scores: Tensor, targets: Tensor, *, margin: float = 1.0) -> Tensor:
+    """F.margin_ranking_loss of the scores and 0 → [N]: max(0, −t (x − 0) + m)."""
+    return F.margin_ranking_loss(scores, torch.zeros_like(scores), targets, margin=margin, reduction="none")
+
+
+# ---- distributions and logits
+
+
+@implements("js_divergence", framework="torch")
+def kl_div_from_the_mean(p: Tensor, q: Tensor) -> Tensor:
+    """The mean of F.kl_div of p and of q from the logarithm of their mean → [N]."""
+    log_m = torch.log((p + q) / 2)
+    return (F.kl_div(log_m, p, reduction="none") + F.kl_div(log_m, q, reduction="none")).sum(-1) / 2
+
+
+@implements("z_loss", framework="torch")
+def squared_logsumexp(logits: Tensor, *, coefficient: float = 1e-4) -> Tensor:
+    """The square of torch.logsumexp → [N]."""
+    return coefficient * torch.logsumexp(logits, dim=-1).square()
+
+
+@implements("distillation", framework="torch")
+def kl_div_of_softened(student: Tensor, teacher: Tensor, *, temperature: float = 2.0) -> Tensor:
+    """F.kl_div of F.log_softmax(student/T) and F.softmax(teacher/T), times T², as tutorials have it → [N]."""
+    log_q, p = F.log_softmax(student / temperature, dim=-1), F.softmax(teacher / temperature, dim=-1)
+    return temperature**2 * F.kl_div(log_q, p, reduction="none").sum(-1)
+
+
+# ---- preferences
+
+
+def _margin(c: Tensor, r: Tensor, reference_c: Tensor, reference_r: Tensor, beta: float) -> Tensor:
+    return beta * ((c - r) - (reference_c - reference_r))
+
+
+@implements("dpo", framework="torch")
+def logsigmoid_of_margin(
+    c: Tensor,
+    r: Tensor,
+    reference_c: Tensor,
+    reference_r: Tensor,
+    *,
+    beta: float = 0.1,
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """−F.logsigmoid of ±β times the margin, weighted by the smoothing, as reference code has it → [N]."""
+    z = _margin(c, r, reference_c, reference_r, beta)
+    return -F.logsigmoid(z) * (1 - label_smoothing) - F.logsigmoid(-z) * label_smoothing
+
+
+@implements("dpo", framework="torch", label_smoothing=0.0)
+def soft_margin_loss(
+    c: Tensor, r: Tensor, reference_c: Tensor, reference_r: Tensor, *, beta: float = 0.1
+) -> Tensor:
+    """F.soft_margin_loss of β times the margin, with the target 1 → [N]: log(1 + exp(−z))."""
+    z = _margin(c, r, reference_c, reference_r, beta)
+    return F.soft_margin_loss(z, torch.ones_like(z), reduction="none")

@@ -6,6 +6,7 @@ Quick and direct: what each loss returns on a few rows. The audit is the thoroug
 from __future__ import annotations
 
 import importlib
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -26,6 +27,16 @@ Y = np.array([0, 2, 1, 2, 0, 1])
 P = np.array([[0.5, 0.5, 0], [1, 0, 0], [0.25, 0.25, 0.5], [0, 0, 1], [0.125, 0.375, 0.5], [0.5, 0.25, 0.25]])
 Q = np.array([[0.5, 0.25, 0.25], [0.5, 0.5, 0], [0.25, 0.5, 0.25], [0, 0, 1], *P[4:]])
 X = np.array([[1, 2, 3], [0, 0, 1], [4, 4, 4], [10, 0, -10], [-100, 0, 0], [0.5, 0.25, -0.125]])
+SCORES = np.array([[1, 2, 3], [0.25, 0.5, 1], *X[2:]])
+S = np.array([0.75, 0, 4, -10, 2.5, -0.125])
+T = np.array([1, 0, 0.5, 0, 1, 0.25])
+SIGN = np.array([1, -1, 1, 1, -1, -1])
+ANSWERS = (
+    S,
+    np.array([0.5, 0, -3, 2, 2.25, 8]),
+    np.array([1, 1, 2, -2, 0.25, 0]),
+    np.array([0, 1, 0.5, 4, -1, 0.75]),
+)
 
 Row = Any
 
@@ -51,6 +62,24 @@ def _smooth(z: Row, y: int, epsilon: float, rest: float) -> Any:
     log_p = _log_softmax(z)
     weights = [1 - epsilon + rest if i == y else rest for i in range(len(z))]
     return -mpmath.fsum(_times(w, x) for w, x in zip(weights, log_p, strict=True))
+
+
+def _bce(x: Any, t: Any) -> Any:
+    return t * mpmath.log1p(mpmath.exp(-x)) + (1 - t) * mpmath.log1p(mpmath.exp(x))
+
+
+def _missing(x: Any, t: Any) -> Any:
+    return t / (1 + mpmath.exp(x)) + (1 - t) / (1 + mpmath.exp(-x))
+
+
+def _js(p: Row, q: Row) -> Any:
+    m = [(mpmath.mpf(a) + b) / 2 for a, b in zip(p, q, strict=True)]
+    return (_kl(p, _log(p), _log(m)) + _kl(q, _log(q), _log(m))) / 2
+
+
+def _margins(x: Row, y: int, margin: float = 1.0, over_classes: str = "mean") -> Any:
+    short = [max(mpmath.mpf(margin) - (x[y] - other), 0) for i, other in enumerate(x) if i != y]
+    return max(short) if over_classes == "max" else mpmath.fsum(short) / len(x)
 
 
 TRUTHS: dict[str, tuple[tuple[np.ndarray[Any, Any], ...], Callable[..., Any]]] = {
@@ -82,6 +111,21 @@ TRUTHS: dict[str, tuple[tuple[np.ndarray[Any, Any], ...], Callable[..., Any]]] =
         (Z, Y),
         lambda z, y: mpmath.fsum((mpmath.exp(x) - (i == y)) ** 2 for i, x in enumerate(_log_softmax(z))),
     ),
+    "js_divergence": ((P, Q), _js),
+    "bce_with_logits": ((S, T), _bce),
+    "sigmoid_focal": ((S, T), lambda x, t: _missing(x, t) ** 2 * _bce(x, t)),
+    "hinge": ((S, SIGN), lambda x, t, margin=1.0: max(margin - x * t, 0)),
+    "focal": ((Z, Y), lambda z, y: -((1 - mpmath.exp(_log_softmax(z)[y])) ** 2) * _log_softmax(z)[y]),
+    "multi_margin": ((SCORES, Y), _margins),
+    "z_loss": ((Z,), lambda z: (z[0] - _log_softmax(z)[0]) ** 2 / 10000),
+    "distillation": (
+        (B, Z),
+        lambda s, t: (
+            4 * _kl([mpmath.exp(x) for x in _log_softmax(t / 2)], _log_softmax(t / 2), _log_softmax(s / 2))
+        ),
+    ),
+    "dpo": (ANSWERS, lambda c, r, d, e: mpmath.log1p(mpmath.exp(-((mpmath.mpf(c) - r) - (d - e)) / 10))),
+    "grpo_kl": ((ANSWERS[0], ANSWERS[2]), lambda x, y: mpmath.expm1(mpmath.mpf(y) - x) - (y - x)),
 }
 # Real defects of the libraries on these rows: nan at a class that is masked or has the probability 0.
 DEFECTIVE = {
@@ -95,12 +139,16 @@ DEFECTIVE = {
     "optax_losses.kl_divergence",
     "optax_losses.kl_divergence_with_log_targets",
     "optax_losses.kl_divergence_of_log_softmax",
+    "torch_functional.kl_div_from_the_mean",
+    "torch_functional.kl_div_of_softened",
+    "optax_losses.kl_divergence_of_softened",
 }
+PORTABLE = ("portable", "portable_distributions", "portable_classification", "portable_preferences")
 LIBRARIES = ("torch_functional", "jax_nn", "optax_losses", "scipy_special")
 
 
-def _bound() -> list[tuple[str, str, str, str]]:
-    """Adapter, function, framework, loss of what the installed libraries are bound to."""
+def _bound() -> list[tuple[str, str, str, str, Any]]:
+    """Adapter, function, framework, loss, fixed parameters of what the installed libraries are bound to."""
     found = []
     for adapter in LIBRARIES:
         try:
@@ -108,12 +156,16 @@ def _bound() -> list[tuple[str, str, str, str]]:
         except ImportError:
             continue
         for name, function in vars(module).items():
-            found += [(adapter, name, each.framework, each.loss) for each in declarations(function)]
+            found += [(adapter, name, d.framework, d.loss, dict(d.fixed)) for d in declarations(function)]
     return found
 
 
 def _adapter(name: str) -> Any:
     return importlib.import_module(f"lossproof.builtin.adapters.{name}")
+
+
+def _portable(name: str) -> Any:
+    return next(getattr(module, name) for module in map(_adapter, PORTABLE) if hasattr(module, name))
 
 
 @contextmanager
@@ -140,16 +192,17 @@ def _as(x: np.ndarray[Any, Any], dtype: Any) -> np.ndarray[Any, Any]:
     return x if x.dtype.kind == "i" else x.astype(dtype)
 
 
-def _truth(loss: str) -> np.ndarray[Any, Any]:
+def _truth(loss: str, fixed: dict[str, Any] | None = None) -> np.ndarray[Any, Any]:
     inputs, truth = TRUTHS[loss]
-    return np.array([np.array(truth(*row), dtype=float) for row in zip(*inputs, strict=True)])
+    known = {k: v for k, v in (fixed or {}).items() if k in inspect.signature(truth).parameters}
+    return np.array([np.array(truth(*row, **known), dtype=float) for row in zip(*inputs, strict=True)])
 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("framework", ["numpy", "torch", "jax"])
 @pytest.mark.parametrize("loss", sorted(TRUTHS))
 def test_portable_equals_the_closed_form_in_every_format(loss: str, framework: str) -> None:
-    function = getattr(_adapter("portable"), loss)
+    function = _portable(loss)
     parameters = {"smoothing": "all"} if loss == "label_smoothing_cross_entropy" else {}
     with _arrays(framework) as (into, out):
         for dtype, tolerance in [*FORMATS.values(), (ml_dtypes.bfloat16, 8e-3)]:
@@ -159,8 +212,10 @@ def test_portable_equals_the_closed_form_in_every_format(loss: str, framework: s
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize(("adapter", "name", "framework", "loss"), _bound())
-def test_libraries_equal_the_closed_form(adapter: str, name: str, framework: str, loss: str) -> None:
+@pytest.mark.parametrize(("adapter", "name", "framework", "loss", "fixed"), _bound())
+def test_libraries_equal_the_closed_form(
+    adapter: str, name: str, framework: str, loss: str, fixed: dict[str, Any]
+) -> None:
     defective = f"{adapter}.{name}" in DEFECTIVE
     function = getattr(_adapter(adapter), name)
     with _arrays(framework) as (into, out):
@@ -169,7 +224,8 @@ def test_libraries_equal_the_closed_form(adapter: str, name: str, framework: str
             compared = ~np.isnan(got) if defective else np.ones(got.shape, dtype=bool)
             assert compared.any()
             assert compared.all() != defective
-            np.testing.assert_allclose(got[compared], _truth(loss)[compared], rtol=tolerance, atol=tolerance)
+            expected = _truth(loss, fixed)[compared]
+            np.testing.assert_allclose(got[compared], expected, rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -213,18 +269,18 @@ def test_portable_cross_entropy_parameters(framework: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("loss", sorted(set(TRUTHS) - {"softmax", "log_softmax", "entropy"}))
+@pytest.mark.parametrize("loss", sorted(set(TRUTHS) - {"softmax", "log_softmax", "entropy", "js_divergence"}))
 def test_portable_gradients_agree_across_frameworks(loss: str) -> None:
     """NumPy's closed forms and both automatic derivatives, with cotangents of every sign, and 0."""
     jax, torch = pytest.importorskip("jax"), pytest.importorskip("torch")
-    function = getattr(_adapter("portable"), loss)
-    closed = getattr(_adapter("portable"), f"_{loss}_gradient")
+    function, closed = _portable(loss), _portable(f"_{loss}_gradient")
     inputs = TRUTHS[loss][0]
     wrt = 1 if loss in ("kl_divergence", "distribution_cross_entropy") else 0
     cotangent = np.array([1, 0.5, -2, 3, 0, -0.25])
 
     expected = closed(*inputs)
-    expected = (expected[0] if isinstance(expected, tuple) else expected) * cotangent[:, None]
+    expected = expected[0] if isinstance(expected, tuple) else expected
+    expected = expected * (cotangent[:, None] if expected.ndim > 1 else cotangent)
 
     tensors = [torch.from_numpy(x.copy()) for x in inputs]
     tensors[wrt].requires_grad_(True)

@@ -329,6 +329,19 @@ def test_a_waiver_that_does_not_cover_a_finding_does_not_count(
     assert what(check(target)) == what(without)
 
 
+def test_a_waiver_may_tell_its_rows_by_a_parameter(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = write(
+        """
+        @implements("hinge", framework="numpy")
+        def wrong(scores, targets, *, margin=1.0):
+            return np.maximum(margin - targets * scores, 0) + (margin == 0)
+        """
+    )
+    assert Verdict.FAIL in verdicts(check(target), "wrong", "accuracy")
+    _waived(monkeypatch, _waiver(loss="hinge", where="margin == 0 and scores == scores"))
+    assert Verdict.FAIL not in verdicts(check(target), "wrong", "accuracy")
+
+
 def test_rows_that_a_waiver_does_not_cover_still_fail(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     target = write(
         """

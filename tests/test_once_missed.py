@@ -69,6 +69,27 @@ def test_custom_vjp_needs_no_forward_mode() -> None:
     assert checks(lambda x, y: error(x, y), "mse", "jax", regimes=["ordinary"]) == set()
 
 
+def test_what_a_rounded_input_explains_is_explained_in_forward_mode_too() -> None:
+    jax = pytest.importorskip("jax")
+
+    def divided_first(student: Any, teacher: Any, *, temperature: float = 2.0) -> Any:
+        log_q = jax.nn.log_softmax(student / temperature, axis=-1)
+        log_p = jax.nn.log_softmax(teacher / temperature, axis=-1)
+        return temperature**2 * (jax.numpy.exp(log_p) * (log_p - log_q)).sum(-1)
+
+    for seed in (1, 2):
+        found = checks(divided_first, "distillation", "jax", regimes=["common_offset"], seed=seed)
+        assert "gradient" not in found
+
+
+def test_a_slack_counts_in_laws_too() -> None:
+    def as_torch_has_it(x: Any, t: Any) -> Any:
+        return F.binary_cross_entropy_with_logits(x, t, reduction="none")
+
+    for seed in range(3):
+        assert checks(as_torch_has_it, "bce_with_logits", seed=seed) == set()
+
+
 # ---- wrong code
 
 

@@ -378,7 +378,7 @@ SOUND = [
     "max(x * y, V)", "sum(softplus(x) - x * sigmoid(y), V)", "sum(tanh(x) + sin(y), V)",
     "dot(x, y) / (norm(x, V) * norm(y, V))",
     "sum(where(x > y, x, y), V)", "sum(sort(x)[:, 1:] - y[:, 1:], -1)", "sum(xlogy(square(x), square(y)), V)",
-    "logsumexp(x + y, V)",
+    "logsumexp(x + y, V)", "logsumexp(log_softmax(x * y, V) + y, V)",
     "sum(expm1(x) * log1p(square(y)), V)", "min(abs(x), V) ** 3", "sum(maximum(x, 0) - minimum(y, 1), V)",
 ]  # fmt: skip
 
@@ -419,10 +419,25 @@ def test_a_gradient_is_undecided_at_a_kink_and_decided_beside_it(text: str, x: A
     assert bool(defined(found).all() and np.isfinite(found.attainable).all()) is decided
 
 
+def test_no_rows_have_no_greatest_entry() -> None:
+    with precision(64):
+        assert ArbArithmetic().argmax_weight(balls(np.zeros((0, 3))), (1,)).shape == (0, 3)
+
+
 def test_away_from_a_tie_a_wrong_gradient_of_a_maximum_of_computed_entries_fails() -> None:
     found = gradient("max(exp(x), V)", "x", [1.5], x=[[1.0, 2.0, 3.0]])
     assert judged([[0.0, 0.0, 1.5 * np.exp(3)]], found).verdicts.tolist() == [[PASS] * 3]
     assert judged([[0.0, 1.5 * np.exp(2), 0.0]], found).verdicts.tolist() == [[PASS, FAIL, FAIL]]
+
+
+def test_a_logsumexp_of_uncertain_entries_is_as_certain_as_they_are() -> None:
+    found = reference(
+        "logsumexp(where(x > 0, -inf, log_softmax(x, V)), V)", x=np.float32([[3e30, -1e30, -2e30]])
+    )
+    assert found.attainable.item() < 1e25
+    assert verdict(-4e30, found) == PASS
+    assert verdict(-4.0001e30, found) == DEGRADED
+    assert verdict(-5e30, found) == FAIL
 
 
 # the ends of the exponent range

@@ -18,10 +18,11 @@ from lossproof.expression.scope import Scope
 from lossproof.expression.size import Size
 from lossproof.floats import DTYPES, FORMATS, Format, working_format
 from lossproof.inputs import PROFILES, Case, draw, expand, regimes_of
-from lossproof.oracle import vector_tier
+from lossproof.oracle import vector_tier, wide
 from lossproof.oracle.fused import fused
 from lossproof.oracle.point import Point
 from lossproof.oracle.reference import Evaluation, Reference
+from lossproof.oracle.running_error import Families
 from lossproof.oracle.vector_tier import VectorTier
 from lossproof.oracle.verdict import judge
 from lossproof.spec import graph, library
@@ -37,8 +38,10 @@ EDGES = {
     "subnormal",
     "huge",
     "equal",
+    "one_hot",
+    "zeros_in_q",
 }
-"""Regimes of infinities, nan, exact ties and the ends of the exponent range."""
+"""Regimes of infinities, nan, exact ties and the ends of the exponent range and of the domain."""
 
 COTANGENTS = (2.0, -0.5, 0.0, -4.0, 0.25, 1.0, -1.0)
 
@@ -119,6 +122,20 @@ def test_both_tiers_give_the_same_verdict_on_a_million_elements() -> None:
     met, up = compare(1_000_000, 7)
     assert sum(met.values()) >= 1_000_000
     assert shares(met, up) < 0.01
+
+
+def test_a_maximum_beside_a_nan_has_no_derivative() -> None:
+    weights = wide.WideArithmetic(np.dtype(np.float64), Families()).argmax_weight(
+        np.array([[np.nan, 1.0]]), (1,)
+    )
+    assert np.isnan(weights).all()
+
+
+def test_what_float64_cannot_hold_has_no_view() -> None:
+    past = np.array([1e300, 1.0, np.inf]).astype(wide.wide_dtype(FORMATS["float64"])) * 1e300
+    with np.errstate(all="ignore"):
+        seen = wide.view(past)
+    np.testing.assert_array_equal(seen, [np.nan, 1e300, np.inf])
 
 
 def test_a_kink_that_the_tiers_own_error_hides_goes_up() -> None:

@@ -92,7 +92,7 @@ def _contract(
         shares = np.where(cotangent == 0, 0.0, cotangent * got.astype(np.float64))
         contracted = np.asarray(by_row(shares, list(output)))
         expected, attainable = np.zeros(contracted.shape), np.zeros(contracted.shape)
-        size = np.zeros(contracted.shape)
+        size, excuse = np.zeros(contracted.shape), np.zeros(contracted.shape)
         for name, reference in references.items():
             shape = list(spec.inputs[name].shape)
             tangent = tangents[name].astype(np.float64)
@@ -102,6 +102,8 @@ def _contract(
             size = size + by_row(np.where(known, np.abs(reference.expected * tangent), 0.0), shape)
             radius = np.where(known, reference.attainable, np.inf)
             attainable = attainable + by_row(radius * np.abs(tangent), shape)
+            if isinstance(reference, Certified):
+                excuse = excuse + by_row(np.where(known, reference.excuse, 0.0) * np.abs(tangent), shape)
         roundoff = trial.cell.storage.unit_roundoff
         # each jvp is rounded, and so is each step of the sum over an input's entries inside it
         steps = 1 + math.ceil(math.log2(max(2, trial.case.inputs[trial.differentiable[0]].size)))
@@ -121,6 +123,8 @@ def _contract(
         return Observation(Verdict.PASS, 0, undecided)
     lost = float(bits.max())
     excused = (bits <= degraded_bits(trial.cell.storage)) | (error <= np.max(slack)) | _low(trial, error)
+    # backward stable, as for the derivative itself
+    excused |= error <= 2.0**PASS_BITS * (attainable + excuse)
     verdict = Verdict.PASS if lost <= PASS_BITS else Verdict.DEGRADED if excused.all() else Verdict.FAIL
     reason = None if verdict is Verdict.PASS else f"forward mode: {lost:.1f} bits lost"
     if math.isinf(lost):

@@ -28,7 +28,8 @@ def plain(domain: Domain, shape: tuple[int, ...], dice: Dice, classes: int = 2) 
         case Domain.POWER_OF_TWO:
             return np.asarray(np.ldexp(1.0, dice.between(-4, 4, shape)))
         case Domain.UNIT_INTERVAL:
-            return np.asarray(dice.below(17, shape) / 16.0)
+            # half of them at the ends, where what is missing has digits of its own
+            return np.where(dice.chance(4, shape), dice.below(2, shape), dice.below(17, shape) / 16.0)
         case Domain.POSITIVE:
             return dice.magnitudes(-3, 3, shape)
         case Domain.NONNEGATIVE:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -133,7 +134,8 @@ class ArbArithmetic:
     def argmax_weight(self, x: Array, axes: tuple[int, ...]) -> Array:
         """The derivative of max: 1 at the only greatest entry, [0, 1] at each of several, 0 elsewhere."""
         moved = np.moveaxis(x, axes, range(len(axes)))
-        flat = moved.reshape(-1, *moved.shape[len(axes) :])
+        rest = moved.shape[len(axes) :]
+        flat = moved.reshape(math.prod(moved.shape[: len(axes)]), *rest)
         if len(flat) == 1:
             return np.full(x.shape, ball.ONE, dtype=object)
         # the greatest of the entries before and after each: a computed entry is not certainly equal to itself

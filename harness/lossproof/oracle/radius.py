@@ -350,21 +350,28 @@ class Radii:
         depth = math.ceil(math.log2(count)) if count > 1 else 0
         return np.asarray(moved / found.total + (depth + 1) * step)
 
-    def _log_total(self, found: SoftmaxFamily, relative: Array) -> Array:
+    def _log_total(self, found: SoftmaxFamily, relative: Array, shifts: Array) -> Array:
         inside = np.where(relative < 1, relative / (1 - np.minimum(relative, 0.999)), np.nan)
+        far = relative >= 1
+        if far.any():
+            # the logarithm of the sum moves no farther than the entry that moves most
+            most = np.where(np.isneginf(found.shifted), 0.0, shifts)
+            most = np.max(most, axis=found.axis, keepdims=True)
+            depth = math.ceil(math.log2(max(found.weights.shape[found.axis], 1)))
+            inside = np.where(far, most + 2 * (depth + 1) * self.rounding.step, inside)
         return np.asarray(inside + self.rounding.step * np.abs(found.log_total))
 
     def _logsumexp(self, out: Array, x: Term, axes: tuple[int, ...], keep: bool) -> Radius:
         found = self._family(x.view, axes[0])
         shifts, top = self._shifts(found, x)
-        radius = top + self._log_total(found, self._total(found, x, shifts))
+        radius = top + self._log_total(found, self._total(found, x, shifts), shifts)
         radius = np.where(np.isneginf(found.top), 0.0, radius)
         return self._finish(out, radius if keep else np.squeeze(radius, axes[0]))
 
     def _log_softmax(self, out: Array, x: Term, axis: int) -> Radius:
         found = self._family(x.view, axis)
         shifts, _ = self._shifts(found, x)
-        radius = shifts + self._log_total(found, self._total(found, x, shifts))
+        radius = shifts + self._log_total(found, self._total(found, x, shifts), shifts)
         masked = np.isneginf(out)
         return self._finish(out, np.where(masked, 0.0, radius) if masked.any() else radius)
 

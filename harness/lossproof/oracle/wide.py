@@ -35,13 +35,10 @@ def wide_dtype(fmt: Format) -> Any:
 
 
 def view(x: Array) -> Array:
-    """Midpoints as float64; nan past its range, where what is not 0 does not become 0 either."""
+    """Midpoints as float64; nan past its range. What is not 0 does not become 0."""
     if x.dtype == np.float64 or x.dtype.kind in "iub":
         return x
-    near = x.astype(np.float64)
-    past = np.isinf(near)
-    if np.any(past):
-        near = np.where(past & np.isfinite(x), np.nan, near)
+    near = _finite(x.astype(np.float64), x)
     lost = near == 0
     if np.any(lost):
         near = np.where(lost & (x != 0), LEAST, near)
@@ -167,10 +164,11 @@ class WideArithmetic:
         return np.asarray(np.all(x, axis=axes, keepdims=keep))
 
     def argmax_weight(self, x: Array, axes: tuple[int, ...]) -> Array:
-        """The derivative of max: 1 at the only greatest entry, 0 elsewhere, nan at each of several."""
-        greatest = x == np.max(x, axis=axes, keepdims=True)
+        """The derivative of max: 1 at the only greatest entry, 0 elsewhere, nan at each of several and beside a nan."""
+        top = np.max(x, axis=axes, keepdims=True)
+        greatest = (x == top) | np.isnan(top)
         shared = np.sum(greatest, axis=axes, keepdims=True) != 1
-        return np.where(greatest, np.where(shared, np.nan, 1.0), 0.0).astype(self.dtype)
+        return np.where(greatest, np.where(shared | np.isnan(top), np.nan, 1.0), 0.0).astype(self.dtype)
 
     def norm(self, x: Array, axes: tuple[int, ...], keep: bool) -> Array:
         return np.asarray(np.sqrt(np.sum(x * x, axis=axes, keepdims=keep)))

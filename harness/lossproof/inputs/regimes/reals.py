@@ -65,12 +65,21 @@ def _paint_offset(s: Sketch) -> None:
         s.put(name, s.values.ordinary(*s.lines) + offsets)
 
 
+def _confident(s: Sketch) -> Array:
+    """Numbers of 4 to 1024, where an exponential of them drowns beside 1 and underflows at last."""
+    return s.values.signed(2, 9, s.lines)
+
+
 def _pair(parts: Anatomy) -> bool:
     return len(parts.main) > 1
 
 
 def _vectors(parts: Anatomy) -> bool:
     return parts.classes is not None
+
+
+def _scalars(parts: Anatomy) -> bool:
+    return parts.classes is None
 
 
 def _by(lines: Lines) -> Callable[[Sketch], None]:
@@ -81,6 +90,7 @@ REALS = (
     Regime("ordinary", _by(_ordinary)),
     Regime("equal", partial(_paint_near, most=0), _pair),
     Regime("near_equal", partial(_paint_near, most=3), _pair),
+    Regime("confident", _by(_confident), _scalars),
     Regime("common_offset", _paint_offset),
     Regime("huge", _by(_huge)),
     Regime("tiny", _by(_tiny)),
