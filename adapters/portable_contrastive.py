@@ -13,6 +13,7 @@ NumPy has no automatic derivative, so each loss comes with its closed form.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from array_api_compat import array_namespace, device
@@ -191,7 +192,7 @@ def _negatives(z: Array, temperature: float, beta: float) -> tuple[Array, Array,
     terms = xp.where(negative, xp.where(negative, log_weights, xp.zeros_like(x)) + x, log_weights)
     m, d, s = _shift(terms)
     count = similarities.shape[0] - 2
-    total = (m + s)[:, 0] + (hardest[:, 0] - pair) / temperature + float(xp.log(xp.asarray(float(count))))
+    total = (m + s)[:, 0] + (hardest[:, 0] - pair) / temperature + math.log(count)
     return total, pair, xp.exp(log_weights), xp.exp(d - s)
 
 

@@ -375,7 +375,7 @@ def test_vectors_come_at_scales_whose_squares_leave_the_range_and_at_others():
              ("scales", "huge", "tiny", "subnormal")}  # fmt: skip
     assert (sizes["scales"] ** 2 < largest / 1e3).all()
     assert sizes["scales"].max() > 1e10
-    assert sizes["scales"].min() < 1e-10
+    assert 1e-8 < sizes["scales"].min() < 1e-5
     assert (sizes["huge"] ** 2 > largest / 1e3).all()
     assert (sizes["tiny"] ** 2 < 1e3 * smallest).all()
     assert sizes["subnormal"].min() < smallest
@@ -654,7 +654,7 @@ def test_a_recipe_gives_these_very_numbers_on_every_machine():
         for dtype in DTYPES:
             for array in expand(SPECS[loss], recipe, dtype).inputs.values():
                 digest.update(array.tobytes())
-    assert digest.hexdigest()[:16] == "3b1a0fdce84eba49"
+    assert digest.hexdigest()[:16] == "eae141ae1c7e36f0"
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -59,9 +59,12 @@ def _axes(s: Sketch) -> Array:
 
 
 def _scales(s: Sketch) -> Array:
-    """Each vector at a scale of its own; no product of two of them, over a temperature, leaves the range."""
-    most = s.form.emax // 2 - 17
-    return np.asarray(ordinary(s) * np.ldexp(1.0, s.exponents(min(-most, 0), max(most, 0)))[:, None])
+    """Each vector at a scale of its own; no product of two of them, over a temperature, leaves the range.
+
+    None is shorter than 1e-8, where PyTorch's own directions end (the eps of F.cosine_similarity).
+    """
+    most = max(s.form.emax // 2 - 17, 0)
+    return np.asarray(nonzero(ordinary(s)) * np.ldexp(1.0, s.exponents(-min(most, 13), most))[:, None])
 
 
 def _common_offset(s: Sketch) -> Array:
