@@ -20,7 +20,7 @@ from lossproof.errors import Place, UsageError
 from lossproof.expression import primitives as p
 from lossproof.inputs.case import Array, Case
 from lossproof.oracle.arb_tier import ArbArithmetic
-from lossproof.oracle.certified import exact_leaves
+from lossproof.oracle.certified import exact_leaves, exact_numbers
 from lossproof.oracle.evaluate import Bindings, evaluate
 from lossproof.spec import graph
 from lossproof.spec.model import Spec
@@ -29,7 +29,7 @@ from lossproof.spec.model import Spec
 class Waiver(BaseModel):
     """One accepted defect.
 
-    checks: names, with `*` as in file names. where: an expression over the spec's inputs, true where the
+    checks: names, with `*` as in file names. where: an expression over the spec's inputs and parameters, true where the
     defect shows; rows where it is false are judged as ever. bits: the most bits lost that are accepted, None
     for any. case: the minimal case, for the reader.
     """
@@ -121,7 +121,7 @@ def _shown(where: str, case: Case, spec: Spec) -> Array:
     statics = graph.statics_of(spec, case.parameters)
     node = graph.condition(spec, statics, where)
     point = point_of(spec, case)
-    bindings = Bindings(exact_leaves(point.arrays), {}, point.dimensions)
+    bindings = Bindings(exact_leaves(point.arrays), exact_numbers(point.numbers), point.dimensions)
     if spec.independent is not None:
         lost = tuple(i for i, size in enumerate(node.shape) if size.name != spec.independent)
         node = p.reduce("any", node, lost) if lost else node
