@@ -21,13 +21,18 @@ def ntxent_loss(a: Tensor, b: Tensor, *, temperature: float = 0.1) -> Tensor:
     return found
 
 
-@implements("sup_con", framework="torch")
-def sup_con_loss(
-    embeddings: Tensor, labels: Tensor, *, temperature: float = 0.1, no_positives: str = "skip"
-) -> Tensor:
-    """losses.SupConLoss → scalar. Its own reducer leaves out anchors whose loss is 0."""
-    reducer = reducers.AvgNonZeroReducer() if no_positives == "skip" else reducers.MeanReducer()
-    found: Tensor = losses.SupConLoss(temperature=temperature, reducer=reducer)(embeddings, labels)
+@implements("sup_con", framework="torch", no_positives="skip")
+def sup_con_loss(embeddings: Tensor, labels: Tensor, *, temperature: float = 0.1) -> Tensor:
+    """losses.SupConLoss → scalar. Its own reducer averages the anchors whose loss is not 0."""
+    found: Tensor = losses.SupConLoss(temperature=temperature)(embeddings, labels)
+    return found
+
+
+@implements("sup_con", framework="torch", no_positives="zero")
+def sup_con_loss_mean(embeddings: Tensor, labels: Tensor, *, temperature: float = 0.1) -> Tensor:
+    """losses.SupConLoss with reducers.MeanReducer, which averages all anchors → scalar."""
+    loss = losses.SupConLoss(temperature=temperature, reducer=reducers.MeanReducer())
+    found: Tensor = loss(embeddings, labels)
     return found
 
 
