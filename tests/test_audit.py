@@ -17,7 +17,9 @@ from lossproof.audit.plan import Options, plan
 from lossproof.audit.results import Result, Run, Verdict
 from lossproof.audit.run import run
 from lossproof.errors import UsageError
-from lossproof.waivers import Waiver
+from lossproof.inputs import PROFILES, draw, expand
+from lossproof.spec import library
+from lossproof.waivers import Waiver, without
 
 Write = Callable[[str], str]
 
@@ -296,6 +298,15 @@ def _waiver(**changes: Any) -> Waiver:
 
 def _waived(monkeypatch: pytest.MonkeyPatch, *waivers: Waiver) -> None:
     monkeypatch.setattr(worker, "_waivers", lambda: waivers)
+
+
+def test_a_waiver_may_name_the_parameters_for_which_a_defect_shows() -> None:
+    spec = library.get("label_smoothing_cross_entropy")
+    recipe = draw(spec, "ordinary", PROFILES["quick"], 0, 1)[0]
+    waiver = _waiver(where="epsilon > 0.3")
+    for epsilon, left in ((0.5, False), (0.1, True)):
+        case = expand(spec, recipe, "float32", parameters={"epsilon": epsilon})
+        assert (without(case, spec, [waiver]) is not None) == left
 
 
 def test_a_finding_that_a_waiver_covers_is_waived(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:

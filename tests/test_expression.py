@@ -328,6 +328,7 @@ def test_sizes_are_a_ring(a: int, b: int, n: int, v: int) -> None:
     assert size.at(at) == (n + a) * (v + b)
     assert size == (big_v + Size.of(b)) * (big_n + Size.of(a))
     assert (size + size * Size.of(-1)).number == 0
+    assert size.within({"N": big_v, "V": Size.of(b)}) == (big_v + Size.of(a)) * Size.of(2 * b)
 
 
 ILLUSTRATION = """
@@ -365,6 +366,17 @@ def test_the_spec_of_the_design_loads_and_every_law_of_it_is_proved(tmp_path: Pa
     assert {proof.law: proof.verdict for proof in proofs} == dict.fromkeys(
         library.load_file(file).laws, "proved"
     )
+
+
+@pytest.mark.usefixtures("forgetting")
+def test_a_law_may_call_a_loss_of_logits_with_a_square_matrix(tmp_path: Path) -> None:
+    file = tmp_path / "illustrated.yaml"
+    square = (
+        "cross_entropy(logits * transpose(logits), arange(N)) == cross_entropy(logits * logits, arange(N))"
+    )
+    laws = ILLUSTRATION[: ILLUSTRATION.index("laws:")].replace("[N, V]", "[N, 1]") + "laws:\n  square: "
+    file.write_text(laws + square.replace("logits * logits", "transpose(logits) * logits"), encoding="utf-8")
+    assert [proof.verdict for proof in prove([str(file)])] == ["proved"]
 
 
 @pytest.mark.usefixtures("forgetting")

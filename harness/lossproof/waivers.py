@@ -29,7 +29,7 @@ from lossproof.spec.model import Spec
 class Waiver(BaseModel):
     """One accepted defect.
 
-    checks: names, with `*` as in file names. where: an expression over the spec's inputs, true where the
+    checks: names, with `*` as in file names. where: an expression over the spec's inputs and parameters, true where the
     defect shows; rows where it is false are judged as ever. bits: the most bits lost that are accepted, None
     for any. case: the minimal case, for the reader.
     """

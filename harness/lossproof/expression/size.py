@@ -59,6 +59,16 @@ class Size:
             total += factor
         return total
 
+    def within(self, dimensions: Mapping[str, Size]) -> Size:
+        """The size with other sizes in place of its dimensions; KeyError for one that is missing."""
+        total = Size(())
+        for monomial, factor in self.terms:
+            part = Size.of(factor)
+            for dimension in monomial:
+                part = part * dimensions[dimension]
+            total = total + part
+        return total
+
     def __str__(self) -> str:
         parts = []
         for monomial, factor in self.terms:

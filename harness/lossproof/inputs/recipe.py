@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+MOST_COMPARED = 11
+"""The most rows of a loss that compares each with every other: what it costs to verify grows with their square."""
+
 DIAL = 64
 """A recipe's dial lies in range(DIAL); each regime maps it to its own range of magnitudes."""
 
@@ -124,7 +127,10 @@ def pool_of_dims(parts: Anatomy, regime: Regime, profile: Profile) -> list[tuple
             classes = 1
         elif regime.classes == "many":
             rows, classes = 1, profile.many_classes
-        rows, classes = max(rows, regime.rows), max(classes, regime.least_classes)
+        rows = max(rows, regime.rows, parts.least_rows)
+        if parts.least_rows > 1:
+            rows = min(rows, MOST_COMPARED)
+        classes = max(classes, regime.least_classes)
         others = [name for name in parts.dims if name != parts.classes]
         lead = parts.independent if parts.independent in others else next(iter(others), None)
         sizes, extra = {}, 0

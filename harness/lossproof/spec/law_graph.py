@@ -58,7 +58,7 @@ def law_scope(spec: Spec, law: Law, statics: Statics) -> Scope:
     def call(loss: str, arguments: list[Node], parameters: dict[str, Any], wrt: str | None) -> Node:
         own = loss == spec.loss
         called = spec if own else library.get(loss)
-        graph.match(called, arguments)
+        bound = graph.match(called, arguments)
         defaults: dict[str, Any] = {}
         if own:
             for name, value in statics:
@@ -66,16 +66,13 @@ def law_scope(spec: Spec, law: Law, statics: Statics) -> Scope:
                 defaults[name] = number if value is NUMBER else inputs[name] if value is ARRAY else value
         chosen, nodes = graph.split(called, parameters, defaults)
         site = Call(loss, wrt, chosen, tuple(nodes), own)
-        bound = graph.match(called, arguments)
-        stand_ins = {
-            name: leaf(name, a.shape, a.kind) for name, a in zip(called.inputs, arguments, strict=True)
-        }
-        stand_ins = {name: graph.as_input(called)(name, node) for name, node in stand_ins.items()}
-        stand_ins |= {name: leaf(name, node.shape, node.kind) for name, node in nodes.items()}
-        result = parse(called.definition, graph.scope(called, chosen, stand_ins, bound))
         if wrt is not None and not (called.inputs[wrt].is_real and called.inputs[wrt].differentiable):
             raise ExpressionError(f"{loss} takes no gradient with respect to '{wrt}'")
-        shape = result.shape if wrt is None else arguments[list(called.inputs).index(wrt)].shape
+        if wrt is None:
+            # in the loss's own dimensions, which may be equal here: [N, V] given an array [N, N]
+            shape = tuple(size.within(bound) for size in graph.definition(called, chosen).shape)
+        else:
+            shape = arguments[list(called.inputs).index(wrt)].shape
         arguments = [
             graph.as_input(called)(name, a) for name, a in zip(called.inputs, arguments, strict=True)
         ]
