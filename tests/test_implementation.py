@@ -190,6 +190,25 @@ def test_a_helper_that_declares_points_at_the_function(adapter):
     ]
 
 
+def test_a_helper_from_another_file_declares_for_the_file_that_uses_it(adapter):
+    put(
+        "helper_of_losses.py",
+        "def everywhere(f):\n    return implements('logsumexp', framework='numpy')(f)\n"
+        "@everywhere\ndef own(logits): ...\n",
+    )
+    found, problems = adapter(
+        """
+        from helper_of_losses import everywhere, own
+
+        @everywhere
+        def lse(logits):
+            return logits
+        """
+    )
+    assert problems == []
+    assert [each.name for each in found] == ["losses.lse"]
+
+
 def test_every_bad_declaration_is_reported_and_the_good_ones_are_returned(adapter):
     found, problems = adapter(
         """

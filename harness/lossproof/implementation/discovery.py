@@ -82,13 +82,15 @@ _ADVICE = "declare one, or bind an undecorated function: TARGET:FUNCTION --spec 
 
 
 def _declared(module: ModuleType) -> Iterator[tuple[str, Any, Declaration]]:
-    """The declarations made in a module, or in a module of the package that it is; each function once."""
+    """The declarations made in a module, or in a module of the package that it is, or by a helper from elsewhere on
+    a function of the module; each function once."""
     seen: set[int] = set()
     for name, value in list(vars(module).items()):
         if id(value) in seen:
             continue
         for each in declarations(value):
-            if each.module == module.__name__ or each.module.startswith(f"{module.__name__}."):
+            own = getattr(value, "__module__", None) == module.__name__
+            if own or each.module == module.__name__ or each.module.startswith(f"{module.__name__}."):
                 seen.add(id(value))
                 yield name, value, each
 
