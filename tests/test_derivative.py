@@ -140,7 +140,7 @@ STRUCTURE = [
     ("concat(exp(x), x * w)", "x w"), ("x[:, 1:]", "x"), ("x[:, :-1] - x[:, 1:]", "x"),
     ("x[:, 0]", "x"), ("x[0]", "x"),
     ("exp(x[:, -1]) * v", "x v"), ("q[:, 1:, 0]", "q"), ("x[:, None, :-1]", "x"), ("q[..., 1]", "q"),
-    ("flatten(q)", "q"), ("flatten(x * v)", "x v"), ("square(flatten(x))", "x"), ("full(s, N, V) * x", "s x"),
+    ("flatten(q)", "q"), ("flatten(x * v)", "x v"), ("square(flatten(x))", "x"), ("square(join_rows(q))", "q"), ("full(s, N, V) * x", "s x"),
     ("full(s * s, N)", "s"), ("matmul(x, m)", "x m"), ("matmul(transpose(m), transpose(x))", "x m"),
     ("matmul(x, transpose(x))", "x"), ("transpose(q) * 2", "q"), ("dot(x, y)", "x y"), ("dot(x, w)", "x w"),
     ("x * onehot(labels, V)", "x"), ("x * arange(V)", "x"), ("sum(x * sum(x, V), N)", "x"),
