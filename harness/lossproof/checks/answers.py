@@ -12,6 +12,7 @@ from lossproof.floats import FORMATS, Format
 from lossproof.inputs.case import Array, Case
 from lossproof.oracle.law import bind_dimensions
 from lossproof.oracle.reference import Evaluation, Point, Reference, references
+from lossproof.oracle.unread import unread
 from lossproof.spec import graph
 from lossproof.spec.model import Spec
 
@@ -47,7 +48,7 @@ def _void(spec: Spec, case: Case, rows: str, count: int) -> Array | None:
     found: Array | None = None
     for name, declared in spec.inputs.items():
         if declared.is_real and rows in declared.shape:
-            bad = illegal(case.inputs[name])
+            bad = illegal(spec, case, name)
             if bad is not None:
                 place = declared.shape.index(rows)
                 here = np.asarray(bad.any(axis=tuple(i for i in range(bad.ndim) if i != place)))
@@ -55,12 +56,15 @@ def _void(spec: Spec, case: Case, rows: str, count: int) -> Array | None:
     return found
 
 
-def illegal(array: Array) -> Array | None:
-    """Entries of a real input that are nan or +inf; None where there are none."""
-    array = array.astype(np.float64)
+def illegal(spec: Spec, case: Case, name: str) -> Array | None:
+    """Entries of a real input that are nan or +inf and may not be; None where there are none."""
+    array = case.inputs[name].astype(np.float64)
     if np.max(array, initial=-np.inf) < np.inf:
         return None
-    return np.asarray(np.isnan(array) | (array == np.inf))
+    bad = np.asarray(np.isnan(array) | (array == np.inf))
+    free = unread(spec, name, case.inputs, case.parameters)
+    bad = bad if free is None else bad & ~free
+    return bad if bad.any() else None
 
 
 def output_names(spec: Spec, case: Case) -> list[str | None]:

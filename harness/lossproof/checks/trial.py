@@ -81,7 +81,7 @@ class Trial:
         for name, declared in spec.inputs.items():
             if not declared.is_real:
                 continue
-            wrong = answers.illegal(self.case.inputs[name])
+            wrong = answers.illegal(spec, self.case, name)
             if wrong is None:
                 continue
             if axis is None or axis not in names or axis not in declared.shape:

@@ -46,11 +46,17 @@ class Part(BaseModel):
 
 
 class Input(Part):
-    """An input of a loss: its shape in named dimensions, what it may hold, whether it takes a gradient."""
+    """An input of a loss: its shape in named dimensions, what it may hold, whether it takes a gradient.
+
+    unread: a condition over the inputs; where it holds, nothing depends on an entry, so it may hold anything, nan
+    and +inf included. ahead: the dimension along which a class index is the label of the entry before it.
+    """
 
     shape: Shape
     domain: Domain
     differentiable: bool = True
+    unread: str | None = None
+    ahead: str | None = None
 
     @property
     def is_real(self) -> bool:
