@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any
 
 from array_api_compat import array_namespace
-
 from lossproof.builtin.adapters.portable import (
     _at,
     _is_class,
