@@ -10,8 +10,10 @@ from typing import Any
 from array_api_compat import array_namespace
 from lossproof.builtin.adapters.portable import (
     _at,
+    _at_least_float32,
     _is_class,
     _kept_rows,
+    _maximum,
     _round_once,
     _shift,
     _softmax,
@@ -69,3 +71,51 @@ def sequence_cross_entropy(
     _, d, s = _shift(z)
     rows = xp.where(counts, s[:, 0] - _at(d, y), xp.zeros_like(s[:, 0]))
     return _round_once(xp.sum(rows) / _number(counts, z, reduction, empty), logits)
+
+
+# ---- shards of the vocabulary
+
+SHARDS = 3
+"""As many as there would be devices; of the last ones some may hold no class."""
+
+
+def _shards(logits: Array) -> list[tuple[int, Array]]:
+    """The first class of each shard and its logits [N, V/SHARDS]."""
+    width = -(-logits.shape[-1] // SHARDS)
+    return [(start, logits[:, start : start + width]) for start in range(0, logits.shape[-1], width)]
+
+
+def _owned(labels: Array, start: int, shard: Array) -> tuple[Array, Array]:
+    """Which rows have their label in a shard, and the label's place there (0 in the others)."""
+    xp = array_namespace(shard)
+    own = (labels >= start) & (labels < start + shard.shape[-1])
+    return own, xp.where(own, labels - start, xp.zeros_like(labels))
+
+
+def _vocab_parallel_gradient(logits: Array, labels: Array) -> Array:
+    z = _at_least_float32(logits)
+    return _round_once(_softmax(z) - array_namespace(z).astype(_is_class(labels, z), z.dtype), logits)
+
+
+@everywhere("vocab_parallel_cross_entropy", gradient=_vocab_parallel_gradient)
+def vocab_parallel_cross_entropy(logits: Array, labels: Array) -> Array:
+    """Cross-entropy from shards of the classes → [N], with the three exchanges of Megatron-LM.
+
+    1. The largest logit of all shards (a constant, 0 where every class is masked).
+    2. The sum of exponentials. The first maximum enters as expm1(0) = 0 and log1p adds its 1 back, so that the
+       shard that holds it says so; see _shift.
+    3. The label's logit, less the maximum, from the one shard that has it.
+    """
+    z = _at_least_float32(logits)
+    xp = array_namespace(z)
+    top = xp.argmax(z, axis=-1)
+    m = _maximum(z, top)
+    beyond_one, at_label = xp.zeros_like(m[:, 0]), xp.zeros_like(m[:, 0])
+    for start, shard in _shards(z):
+        d = shard - m
+        leads, place = _owned(top, start, shard)
+        first = _is_class(place, shard) & leads[:, None]
+        beyond_one = beyond_one + xp.sum(xp.where(first, xp.expm1(d), xp.exp(d)), axis=-1)
+        own, place = _owned(labels, start, shard)
+        at_label = at_label + xp.where(own, _at(d, place), xp.zeros_like(at_label))
+    return _round_once(xp.log1p(beyond_one) - at_label, logits)
