@@ -66,8 +66,24 @@ SPECS = {
         spec("mse", prediction=real("real", "N", "D"), target=real("real", "N", "D")),
         spec("bce_with_logits", logits=real("real", "N"), targets=real("unit_interval", "N")),
         spec("triplet", anchor=real("embedding", "N", "D"), positive=real("embedding", "N", "D")),
+        spec(
+            "arcface",
+            embeddings=real("embedding", "N", "D"),
+            weights=real("embedding", "V", "D"),
+            labels=LABELS,
+        ),
     )
 }
+COUPLED = {
+    s.loss: s.model_copy(update={"independent": None})
+    for s in (
+        spec("info_nce", query=real("embedding", "N", "D"), keys=real("embedding", "N", "D")),
+        spec(
+            "sup_con", embeddings=real("embedding", "N", "D"), labels=Input(shape=("N",), domain="class_id")
+        ),
+    )
+}
+SPECS |= COUPLED
 MANY_ROWS = Profile("many rows", batches=1, laws=1, shapes=((256, 8),), many_classes=64)
 EVERY = [(loss, regime) for loss, s in SPECS.items() for regime in regimes_of(s)]
 
@@ -120,6 +136,8 @@ def identical(a, b) -> bool:
         ("kl_divergence", {"zeros_in_both", "near_equal", "tiny"}, {"masked"}),
         ("nll", {"masked", "forbidden_label", "confident"}, {"huge"}),
         ("mse", {"one_feature", "equal", "huge", "tiny"}, {"one_class", "tie"}),
+        ("triplet", {"equal", "antipodal", "zero_vector", "poisoned_row"}, {"one_class", "tie"}),
+        ("info_nce", {"equal", "scales", "one_feature"}, {"poisoned_row", "confident"}),
         ("bce_with_logits", {"ordinary", "huge"}, {"one_feature", "many_features", "equal"}),
     ],
 )
@@ -265,6 +283,9 @@ def test_a_case_is_legal_and_a_pure_function_of_its_recipe(loss, regime, dtype):
         for name, part in s.inputs.items():
             array = case.inputs[name]
             assert array.shape == tuple(recipe.sizes[d] for d in part.shape)
+            if part.domain == "class_id":
+                assert array.dtype == np.int64
+                continue
             if name == "labels":
                 assert array.dtype == np.int64
                 legal = (array >= 0) & (array < classes) | (array == case.parameters.get("ignore_index"))
@@ -292,19 +313,111 @@ def test_a_case_is_legal_and_a_pure_function_of_its_recipe(loss, regime, dtype):
 
 
 def test_a_poisoned_batch_holds_nan_or_inf_and_a_clean_row():
-    for loss in SPECS:
+    for loss in SPECS.keys() - COUPLED.keys():
         for case in cases(loss, "poisoned_row"):
             values = np.concatenate(
                 [
                     a.reshape(len(a), -1).astype(np.float64)
                     for a in case.inputs.values()
-                    if a.dtype.kind != "i"
+                    if a.dtype.kind != "i" and len(a) == len(next(iter(case.inputs.values())))
                 ],
                 axis=1,
             )
             bad = (np.isnan(values) | (values == np.inf)).any(axis=1)
             assert bad.any()
             assert not bad.all()
+
+
+def vectors(loss: str, regime: str, dtype: str = "float32", seed: int = 0):
+    """All the vectors of a case of 67 rows and 3 features, and the cosines among them."""
+    profile = Profile("vectors", batches=1, laws=1, shapes=((67, 3),), many_classes=64)
+    for recipe in draw(SPECS[loss], regime, profile, seed, 12):
+        case = expand(SPECS[loss], recipe, dtype)
+        lines = np.concatenate([a for a in case.inputs.values() if a.ndim == 2]).astype(np.longdouble)
+        with np.errstate(invalid="ignore"):
+            unit = lines / np.sqrt(np.sum(lines * lines, axis=1, keepdims=True))
+            yield lines, (unit @ unit.T).astype(np.float64)
+
+
+@pytest.mark.parametrize("loss", ["triplet", "arcface", "info_nce", "sup_con"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_embeddings_are_nonzero_but_where_zero_vectors_are_asked_for(loss, dtype):
+    for regime in regimes_of(SPECS[loss]):
+        for lines, _ in vectors(loss, regime, dtype) if regime != "poisoned_row" else ():
+            assert (lines != 0).any(axis=1).all() == (regime != "zero_vector")
+
+
+def test_batches_of_embeddings_hold_duplicates_antipodes_and_near_ones():
+    off = ~np.eye(134, dtype=bool)
+    equal = [(cos[off] > 1 - 1e-14).mean() for _, cos in vectors("info_nce", "equal")]
+    assert max(equal) == 1, "one vector throughout"
+    assert min(equal) > 0
+    opposite = [(cos[off] < -1 + 1e-14).mean() for _, cos in vectors("info_nce", "antipodal")]
+    assert all(share > 0.002 for share in opposite)
+    near = [((cos[off] > 1 - 1e-11) & (cos[off] < 1)).mean() for _, cos in vectors("info_nce", "near_equal")]
+    assert all(share > 0 for share in near)
+    around = np.concatenate([cos[off] for _, cos in vectors("info_nce", "clustered")])
+    assert {(around > 1 - 10.0**k).mean() > 0.02 for k in (-2, -6, -10)} == {True}
+    right = [(abs(cos) < 1e-14).mean() for _, cos in vectors("info_nce", "axes")]
+    assert all(share > 0.3 for share in right)
+
+
+def test_duplicates_fall_between_the_inputs_of_a_row_too():
+    for case in cases("triplet", "equal", count=12):
+        if len(case.inputs["anchor"]) > 4:
+            same = (case.inputs["anchor"] == case.inputs["positive"]).all(axis=1)
+            assert same.any() or len(np.unique(case.inputs["anchor"], axis=0)) > 1
+
+
+def test_vectors_come_at_scales_whose_squares_leave_the_range_and_at_others():
+    largest, smallest = FORMATS["float32"].largest, FORMATS["float32"].smallest_normal
+    sizes = {r: np.concatenate([abs(v).max(axis=1) for v, _ in vectors("info_nce", r)]) for r in
+             ("scales", "huge", "tiny", "subnormal")}  # fmt: skip
+    assert (sizes["scales"] ** 2 < largest / 1e3).all()
+    assert sizes["scales"].max() > 1e10
+    assert sizes["scales"].min() < 1e-10
+    assert (sizes["huge"] ** 2 > largest / 1e3).all()
+    assert (sizes["tiny"] ** 2 < 1e3 * smallest).all()
+    assert sizes["subnormal"].min() < smallest
+
+
+def test_losses_that_compare_the_vectors_of_a_batch_get_two_rows_at_least():
+    for loss in COUPLED:
+        for regime in regimes_of(SPECS[loss]):
+            for recipe in draw(SPECS[loss], regime, PROFILES["deep"], 0, 20 if "many" not in regime else 2):
+                assert recipe.sizes["N"] >= 2
+    assert {r.sizes["N"] for r in draw(SPECS["triplet"], "ordinary", PROFILES["deep"], 0, 40)} > {1}
+
+
+def test_labels_of_embeddings_choose_among_the_rows_of_the_weights():
+    for regime in regimes_of(SPECS["arcface"]):
+        for case in cases("arcface", regime):
+            assert case.inputs["labels"].max() < len(case.inputs["weights"])
+    names = Variable(shape=("N",), domain="class_index")
+    for case in cases("arcface", "ordinary", variables={"other": names}):
+        assert case.variables["other"].max() < len(case.inputs["weights"])
+
+
+def test_class_ids_are_any_numbers_with_classes_of_one_member_one_for_all_and_all_different():
+    profile = Profile("ids", batches=1, laws=1, shapes=((9, 3),), many_classes=64)
+    found = [
+        expand(SPECS["sup_con"], recipe, "float32", {"other": Variable(like="labels")})
+        for recipe in draw(SPECS["sup_con"], "ordinary", profile, 0, 80)
+    ]
+    kinds = {len(np.unique(case.inputs["labels"])) for case in found}
+    assert {1, 2, 9} <= kinds
+    assert {3, 4, 5} & kinds
+    lone = [np.unique(case.inputs["labels"], return_counts=True)[1] for case in found]
+    assert any(1 in counts and len(counts) < 9 for counts in lone)
+    ids = np.concatenate([case.inputs["labels"] for case in found])
+    assert {-100, -1, 0} < set(ids.tolist())
+    assert ids.max() > 2**30
+    assert ids.min() < -(2**30)
+    assert (np.abs(ids) <= 2**31).all(), "32 bits hold them, so that JAX keeps float32 code in 32 bits"
+    for case in found:
+        labels, other = case.inputs["labels"], case.variables["other"]
+        assert np.array_equal(labels[:, None] == labels, other[:, None] == other)
+    assert any(not np.array_equal(case.inputs["labels"], case.variables["other"]) for case in found)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -541,7 +654,7 @@ def test_a_recipe_gives_these_very_numbers_on_every_machine():
         for dtype in DTYPES:
             for array in expand(SPECS[loss], recipe, dtype).inputs.values():
                 digest.update(array.tobytes())
-    assert digest.hexdigest()[:16] == "ca2176dfe1a7f7bb"
+    assert digest.hexdigest()[:16] == "ea84df574d8bd152"
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -49,6 +49,16 @@ NLL = Spec(
     independent="N",
     definition="0",
 )
+SUP_CON = Spec(
+    loss="sup_con",
+    title="",
+    inputs={
+        "embeddings": Input(shape=("N", "D"), domain="embedding"),
+        "labels": Input(shape=("N",), domain="class_id"),
+    },
+    definition="0",
+    laws={"names": Law(law="True", forall={"other": Variable(like="labels")})},
+)
 
 
 def case(rows, labels, dtype="float32", variables=None, **parameters) -> Case:
@@ -267,3 +277,35 @@ def test_the_same_case_is_cut_down_in_the_same_way():
     start = expand(CROSS_ENTROPY, recipe, "float32")
     first, second = (minimise(start, CROSS_ENTROPY, lambda c: bool((exact(c) > 3).any())) for _ in range(2))
     assert all(np.array_equal(first.inputs[n], second.inputs[n]) for n in first.inputs)
+
+
+def embedded(labels, other=None) -> Case:
+    rows = np.random.default_rng(0).normal(size=(len(labels), 3)).astype("float32")
+    variables = {} if other is None else {"other": np.asarray(other, np.int64)}
+    inputs = {"embeddings": rows, "labels": np.asarray(labels, np.int64)}
+    return Case("sup_con", "float32", "ordinary", inputs, {}, variables)
+
+
+def test_a_loss_that_compares_vectors_keeps_two_of_them():
+    smallest = minimise(embedded([5, -3, 5, 9, 9, 5, 2]), SUP_CON, lambda case: True)
+    assert smallest.inputs["embeddings"].shape == (2, 1)
+
+
+def test_class_ids_become_small_numbers_and_fewer_classes():
+    def fails(case: Case) -> bool:
+        return len(set(case.inputs["labels"].tolist())) >= 2 and len(case.inputs["labels"]) >= 3
+
+    smallest = minimise(embedded([70, -3, 70, 9, 9, 70, 2]), SUP_CON, fails)
+    assert sorted(set(smallest.inputs["labels"].tolist())) == [0, 1]
+    assert len(smallest.inputs["labels"]) == 3
+
+
+def test_another_naming_of_the_classes_stays_one():
+    def same(case: Case) -> bool:
+        a, b = case.inputs["labels"], case.variables["other"]
+        return np.array_equal(a[:, None] == a, b[:, None] == b)
+
+    seen = []
+    minimise(embedded([4, 7, 4, 2], [1, 3, 1, 9]), SUP_CON, lambda case: seen.append(same(case)) or True)
+    assert seen
+    assert all(seen)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -30,12 +30,16 @@ class Slot:
 
 @dataclass(frozen=True)
 class Layout:
-    """The shapes in named dimensions and the domains of every array of a case."""
+    """The shapes in named dimensions and the domains of every array of a case.
+
+    least: the smallest size of a dimension, where it is more than 1.
+    """
 
     shapes: Mapping[Slot, Shape]
     domains: Mapping[Slot, Domain]
     classes: str | None
     grids: tuple[tuple[Slot, Slot], ...]
+    least: Mapping[str, int] = field(default_factory=dict)
 
     def slots(self, *domains: Domain) -> list[Slot]:
         return [slot for slot, domain in self.domains.items() if domain in domains]
@@ -60,14 +64,16 @@ def layout(case: Case, spec: Spec, variables: Mapping[str, Variable] | None = No
             slot = Slot("parameters", name)
             shapes[slot], domains[slot] = parameter.shape, parameter.domain or Domain.REAL
     parts = anatomy(spec)
-    indexed = parts.family in (Family.LOGITS, Family.LOG_PROBABILITIES, Family.PROBABILITIES)
+    indexed = parts.family not in (Family.REALS, Family.PLAIN)
     grids = [
         (Slot("inputs", peer), Slot("variables", name))
         for name, variable in variables.items()
         if variable.grid is not None and name in case.variables
         for peer in grid_peers(spec, variable.grid)
     ]
-    return Layout(shapes, domains, parts.classes if indexed else None, tuple(grids))
+    rows = parts.main and spec.inputs[parts.main[0]].shape[0]
+    least = {rows: parts.least_rows} if isinstance(rows, str) else {}
+    return Layout(shapes, domains, parts.labelled if indexed else None, tuple(grids), least)
 
 
 def with_arrays(case: Case, arrays: Mapping[Slot, Array]) -> Case:

@@ -13,7 +13,7 @@ from lossproof.inputs.anatomy import Family, anatomy
 from lossproof.inputs.case import Array, Case
 from lossproof.inputs.dice import Dice, to_dtype
 from lossproof.inputs.parameters import OFF_INDEX, parameters_of
-from lossproof.inputs.plain import plain
+from lossproof.inputs.plain import class_ids, partition, plain
 from lossproof.inputs.recipe import Recipe
 from lossproof.inputs.regimes import POISONED, UNREAD, poison, regime_of
 from lossproof.inputs.regimes.sketch import Sketch
@@ -31,7 +31,7 @@ def expand(
 ) -> Case:
     """The case that a recipe stands for: a pure function of its arguments.
 
-    Real inputs come in the dtype ("bfloat16" as ml_dtypes.bfloat16), labels as int64, masks as bool.
+    Real inputs come in the dtype ("bfloat16" as ml_dtypes.bfloat16), labels and class ids as int64, masks as bool.
     Numbers are drawn in float32 (float64 for float64 and for distributions) and rounded once, so a
     distribution sums to 1 up to rounding (exactly in the regime "dyadic"). variables: those of a law, to be
     drawn too. parameters: values that are fixed, over the drawn ones; where `ignore_index` is an integer
@@ -88,8 +88,12 @@ def _inputs(
     )
     for name in (*parts.labels, *parts.plain):
         if name not in sketch.arrays:
-            domain = spec.inputs[name].domain
-            sketch.arrays[name] = plain(domain, sketch.shape(name), sketch.values, sketch.classes)
+            domain, shape = spec.inputs[name].domain, sketch.shape(name)
+            if domain == Domain.CLASS_ID:
+                # another draw of class ids gives the same classes other names
+                sketch.arrays[name] = class_ids(partition(sketch.structure, shape), sketch.values)
+            else:
+                sketch.arrays[name] = plain(domain, shape, sketch.values, sketch.labelled)
     regime_of(spec, recipe.regime).paint(sketch)
     if recipe.regime == POISONED:
         poison(sketch)
@@ -109,7 +113,7 @@ def _again(
     The first other draws of several inputs belong together, as the inputs do; so do the second ones.
     """
     parts = anatomy(spec)
-    classes = sizes[parts.classes] if parts.classes else 1
+    classes = sizes[parts.labelled] if parts.labelled else 1
     # Rows that are ignored have no class of their own; any will do to shape their logits.
     labels = {n: np.where((inputs[n] < 0) | (inputs[n] >= classes), 0, inputs[n]) for n in parts.labels}
     found: dict[str, Array] = {}
@@ -154,7 +158,7 @@ def _fill_unread(spec: Spec, inputs: dict[str, Array], values: Mapping[str, Any]
 
 
 def _typed(array: Array, domain: Domain, dtype: str) -> Array:
-    if domain in (Domain.CLASS_INDEX, Domain.PERMUTATION):
+    if domain in (Domain.CLASS_INDEX, Domain.CLASS_ID, Domain.PERMUTATION):
         return array.astype(np.int64, copy=False)
     if domain == Domain.MASK:
         return array.astype(np.bool_, copy=False)

@@ -65,9 +65,12 @@ def _legal(case: Case, plan: Layout) -> bool:
 def _rows(search: Search, plan: Layout) -> None:
     """Every dimension but the classes': one entry alone, else as few as chunk by chunk can go."""
     for dim, count in sizes(search.best, plan).items():
-        if dim == plan.classes or count < 2 or not can_cut(plan, dim):
+        least = plan.least.get(dim, 1)
+        if dim == plan.classes or count <= least or not can_cut(plan, dim):
             continue
-        if any(search.attempt(cut(search.best, plan, dim, [k])) for k in range(min(count, 16))):
+        if least == 1 and any(
+            search.attempt(cut(search.best, plan, dim, [k])) for k in range(min(count, 16))
+        ):
             continue
         _by_chunks(search, plan, dim, set())
 
@@ -113,7 +116,9 @@ def _by_chunks(search: Search, plan: Layout, dim: str, used: set[int] | None) ->
                 stay = used_classes(search.best, plan)
             keep = [k for k in range(count) if not start <= k < start + chunk or k in stay]
             allowance -= 1
-            if keep and len(keep) < count and search.attempt(cut(search.best, plan, dim, keep)):
+            if plan.least.get(dim, 1) <= len(keep) < count and search.attempt(
+                cut(search.best, plan, dim, keep)
+            ):
                 continue
             start += chunk
         chunk //= 2

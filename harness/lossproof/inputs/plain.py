@@ -12,13 +12,15 @@ from lossproof.spec.model import Domain
 
 
 def plain(domain: Domain, shape: tuple[int, ...], dice: Dice, classes: int = 2) -> Array:
-    """An array of the domain: float64, int64 (class_index, permutation) or bool (mask).
+    """An array of the domain: float64, int64 (class_index, class_id, permutation) or bool (mask).
 
     classes: one more than the largest class index.
     """
     match domain:
         case Domain.CLASS_INDEX:
             return dice.below(max(classes, 1), shape)
+        case Domain.CLASS_ID:
+            return class_ids(partition(dice, shape), dice)
         case Domain.PERMUTATION:
             return dice.uniform(shape).argsort(axis=-1)
         case Domain.MASK:
@@ -36,6 +38,8 @@ def plain(domain: Domain, shape: tuple[int, ...], dice: Dice, classes: int = 2) 
         case Domain.PROBABILITY | Domain.LOG_PROBABILITY:
             whole = simplex(weights(dice, math.prod(shape[:-1]), shape[-1])).reshape(shape)
             return whole if domain == Domain.PROBABILITY else log_of(whole)
+        case Domain.EMBEDDING:
+            return nonzero(dice.ordinary(math.prod(shape[:-1]), shape[-1])).reshape(shape)
     numbers = dice.ordinary(1, math.prod(shape)).reshape(shape)
     if domain == Domain.EXTENDED_REAL:
         return np.where(dice.chance(1, shape), -np.inf, numbers)
@@ -49,6 +53,42 @@ def masks(shape: tuple[int, ...], dice: Dice) -> Array:
     few, half = dice.chance(1, shape), dice.chance(4, shape)
     found = (np.zeros(shape, bool), np.ones(shape, bool), np.arange(count) < ends, few, half)
     return np.asarray(found[(0, 1, 2, 2, 2, 3, 4, 4)[style]]).reshape(shape)
+
+
+def partition(dice: Dice, shape: tuple[int, ...]) -> Array:
+    """The number of each entry's class, from 0 up without gaps (int64): one class for all, a class for each, pairs,
+    one entry by itself, or some classes, among them such of one member."""
+    count = math.prod(shape)
+    style, order = int(dice.below(8)), dice.uniform(count).argsort()
+    some = dice.below(np.maximum(dice.between(1, count), 2), count)
+    at, whole = np.arange(count), np.zeros(count, np.int64)
+    found = (whole, at, at // 2, np.minimum(at, 1))[style] if style < 4 else some
+    found[order] = found.copy()
+    return np.unique(found, return_inverse=True)[1].reshape(shape)
+
+
+def class_ids(classes: Array, dice: Dice) -> Array:
+    """Names of classes that are numbered from 0 up: other numbers in another order, the same ones for equal classes.
+
+    Small ones, with those among them that code may take for a sign (−100, −1, 0), or any that 32 bits hold.
+    """
+    count = int(classes.max(initial=0)) + 1
+    low, room = (-(2**31), 2**32 // (count + 1)) if dice.chance(3) else (-3, 1)
+    names = low + np.cumsum(dice.between(1, room, count))
+    if dice.chance(4) and room > 1:
+        names = -1 - names
+    if dice.chance(2):
+        names[0] = min(int(names[0]), -100)
+    return np.asarray(names[dice.uniform(count).argsort()][classes])
+
+
+def nonzero(vectors: Array) -> Array:
+    """The vectors [rows, features] with 1 in the first place of those that were 0 throughout."""
+    zero = ~np.any(vectors != 0, axis=-1)
+    if zero.any():
+        vectors = vectors.copy()
+        vectors[zero, 0] = 1.0
+    return vectors
 
 
 def weights(dice: Dice, rows: int, classes: int, support: Array | None = None) -> Array:

@@ -124,7 +124,8 @@ def pool_of_dims(parts: Anatomy, regime: Regime, profile: Profile) -> list[tuple
             classes = 1
         elif regime.classes == "many":
             rows, classes = 1, profile.many_classes
-        rows, classes = max(rows, regime.rows), max(classes, regime.least_classes)
+        rows = max(rows, regime.rows, parts.least_rows)
+        classes = max(classes, regime.least_classes)
         others = [name for name in parts.dims if name != parts.classes]
         lead = parts.independent if parts.independent in others else next(iter(others), None)
         sizes, extra = {}, 0

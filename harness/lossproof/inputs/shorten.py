@@ -60,11 +60,12 @@ class Search:
 
 
 def shorten_indices(search: Search, plan: Layout) -> None:
-    """Labels to class 0, permutations to the identity, masks to True."""
+    """Labels to class 0, class ids to 0, 1, …, permutations to the identity, masks to True."""
     for slot in plan.slots(Domain.CLASS_INDEX):
         if not search.replace({slot: np.zeros_like(slot.of(search.best))}):
             for place in _places(slot.of(search.best)):
                 search.replace({slot: _put(slot.of(search.best), place, 0)})
+    _merge_classes(search, plan.slots(Domain.CLASS_ID))
     for slot in plan.slots(Domain.PERMUTATION):
         array = slot.of(search.best)
         search.replace({slot: np.broadcast_to(np.arange(array.shape[-1]), array.shape)})
@@ -74,6 +75,27 @@ def shorten_indices(search: Search, plan: Layout) -> None:
         for value in DYADIC[plan.domains[slot]]:
             if search.replace({slot: np.full(slot.of(search.best).shape, value)}):
                 break
+
+
+def _merge_classes(search: Search, slots: list[Slot]) -> None:
+    """Class ids renumbered in the order in which they come; one for all, or fewer of them.
+
+    Where there are several arrays of them, they may name the same classes, and stay as they are but for the names.
+    """
+    search.replace({slot: _renumbered(slot.of(search.best)) for slot in slots})
+    if len(slots) != 1:
+        return
+    array = slots[0].of(search.best)
+    if not search.replace({slots[0]: np.zeros_like(array)}):
+        for number in sorted({int(number) for number in array.reshape(-1)}, reverse=True):
+            merged = slots[0].of(search.best)
+            search.replace({slots[0]: np.where(merged == number, merged.reshape(-1)[0], merged)})
+        search.replace({slots[0]: _renumbered(slots[0].of(search.best))})
+
+
+def _renumbered(array: Array) -> Array:
+    order = {number: place for place, number in enumerate(dict.fromkeys(array.reshape(-1).tolist()))}
+    return np.asarray([order[number] for number in array.reshape(-1).tolist()], np.int64).reshape(array.shape)
 
 
 def shorten_numbers(search: Search, plan: Layout) -> None:

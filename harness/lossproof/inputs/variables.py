@@ -29,9 +29,9 @@ def variable(spec: Spec, part: Variable, sizes: Mapping[str, int], dtype: str, d
     """A variable that is not another draw of an input: in the dtype, int64 or bool."""
     if part.shape is None or part.domain is None:
         raise SpecError(f"a variable of {spec.loss} needs 'like', or 'shape' and 'domain'")
-    classes = anatomy(spec).classes
+    classes = anatomy(spec).labelled
     array = plain(part.domain, extent(part.shape, sizes), dice, sizes[classes] if classes else 2)
-    if part.domain in (Domain.CLASS_INDEX, Domain.PERMUTATION, Domain.MASK):
+    if part.domain in (Domain.CLASS_INDEX, Domain.CLASS_ID, Domain.PERMUTATION, Domain.MASK):
         return array
     return to_dtype(array, dtype)
 
@@ -82,7 +82,9 @@ def _shape(spec: Spec, part: Variable) -> Shape:
 def grid_peers(spec: Spec, target: str) -> tuple[str, ...]:
     """The inputs on a grid with `target`: vectors are moved together, logits each on their own."""
     parts = anatomy(spec)
-    return parts.main if parts.family == Family.REALS and target in parts.main else (target,)
+    if parts.family not in (Family.REALS, Family.EMBEDDINGS) or target not in parts.main:
+        return (target,)
+    return tuple(name for name in parts.main if spec.inputs[name].shape == spec.inputs[target].shape)
 
 
 def is_exact(entries: Array, offsets: Array, dtype: str) -> bool:

@@ -57,7 +57,7 @@ def all_statics(spec: Spec) -> Iterator[Statics]:
 def kind_of(domain: Domain) -> Kind:
     if domain is Domain.MASK:
         return "boolean"
-    return "integer" if domain in (Domain.CLASS_INDEX, Domain.PERMUTATION) else "real"
+    return "integer" if domain in (Domain.CLASS_INDEX, Domain.CLASS_ID, Domain.PERMUTATION) else "real"
 
 
 def sizes(shape: Sequence[str | int]) -> Sizes:

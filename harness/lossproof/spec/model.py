@@ -30,6 +30,7 @@ class Domain(StrEnum):
     NONNEGATIVE = "nonnegative"
     UNIT_INTERVAL = "unit_interval"
     CLASS_INDEX = "class_index"  # int64 in [0, V)
+    CLASS_ID = "class_id"  # int64 of any value: equal numbers are one class
     SIGN = "sign"  # −1 or +1
     MASK = "mask"  # bool
     EMBEDDING = "embedding"  # real vectors along the last axis, with the regimes of geometry
@@ -38,7 +39,7 @@ class Domain(StrEnum):
     POWER_OF_TWO = "power_of_two"
 
 
-REAL_DOMAINS = frozenset(Domain) - {Domain.CLASS_INDEX, Domain.MASK, Domain.PERMUTATION}
+REAL_DOMAINS = frozenset(Domain) - {Domain.CLASS_INDEX, Domain.CLASS_ID, Domain.MASK, Domain.PERMUTATION}
 
 
 class Part(BaseModel):

@@ -9,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from lossproof.inputs.anatomy import Family, anatomy
+from lossproof.inputs.regimes.embeddings import EMBEDDINGS
 from lossproof.inputs.regimes.log_probabilities import LOG_PROBABILITIES
 from lossproof.inputs.regimes.logits import LOGITS
 from lossproof.inputs.regimes.probabilities import PROBABILITIES
@@ -21,6 +22,7 @@ FAMILIES: dict[Family, tuple[Regime, ...]] = {
     Family.LOGITS: LOGITS,
     Family.PROBABILITIES: PROBABILITIES,
     Family.LOG_PROBABILITIES: LOG_PROBABILITIES,
+    Family.EMBEDDINGS: EMBEDDINGS,
     Family.REALS: REALS,
     Family.PLAIN: (Regime("ordinary", lambda sketch: None),),
 }

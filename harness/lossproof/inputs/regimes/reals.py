@@ -15,11 +15,11 @@ Lines = Callable[[Sketch], Array]
 """All rows of a main input [rows, features] from the sketch."""
 
 
-def _ordinary(s: Sketch) -> Array:
+def ordinary(s: Sketch) -> Array:
     return s.values.ordinary(*s.lines, s.dialled(-10, 7))
 
 
-def _huge(s: Sketch) -> Array:
+def huge(s: Sketch) -> Array:
     """From a little below the root of the largest number, so that squares overflow, up to a quarter of it; in
     some rows all positive."""
     exponents = s.exponents(s.form.emax // 2 - 1, s.form.emax - 2)[:, None]
@@ -29,14 +29,14 @@ def _huge(s: Sketch) -> Array:
     return lines
 
 
-def _tiny(s: Sketch) -> Array:
+def tiny(s: Sketch) -> Array:
     """Squares underflow."""
     low, high = 1 - s.form.emax, -(s.form.emax // 2) + 1
     exponents = s.exponents(low, high)[:, None]
     return s.values.signed(exponents, np.minimum(exponents + 2, high), s.lines)
 
 
-def _subnormal(s: Sketch) -> Array:
+def subnormal(s: Sketch) -> Array:
     """Subnormal numbers, in some rows with an ordinary one among them."""
     lines, at = s.values.subnormal(s.lines), s.anywhere()
     rows = np.flatnonzero(s.values.chance(3, s.rows))
@@ -52,7 +52,7 @@ def _paint(s: Sketch, lines: Lines) -> None:
 def _paint_near(s: Sketch, most: int) -> None:
     """All main inputs within `most` ulps of the first."""
     first, *others = s.parts.main
-    s.put(first, _ordinary(s))
+    s.put(first, ordinary(s))
     for name in others:
         s.put(name, s.values.nudged(s.arrays[first], most) if most else s.arrays[first].copy())
 
@@ -78,13 +78,13 @@ def _by(lines: Lines) -> Callable[[Sketch], None]:
 
 
 REALS = (
-    Regime("ordinary", _by(_ordinary)),
+    Regime("ordinary", _by(ordinary)),
     Regime("equal", partial(_paint_near, most=0), _pair),
     Regime("near_equal", partial(_paint_near, most=3), _pair),
     Regime("common_offset", _paint_offset),
-    Regime("huge", _by(_huge)),
-    Regime("tiny", _by(_tiny)),
-    Regime("subnormal", _by(_subnormal)),
-    Regime("one_feature", _by(_ordinary), _vectors, classes="one"),
-    Regime("many_features", _by(_ordinary), _vectors, classes="many", batches=1),
+    Regime("huge", _by(huge)),
+    Regime("tiny", _by(tiny)),
+    Regime("subnormal", _by(subnormal)),
+    Regime("one_feature", _by(ordinary), _vectors, classes="one"),
+    Regime("many_features", _by(ordinary), _vectors, classes="many", batches=1),
 )

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from lossproof.floats import Format
-from lossproof.inputs.anatomy import Anatomy
+from lossproof.inputs.anatomy import Anatomy, Family
 from lossproof.inputs.case import Array
 from lossproof.inputs.dice import Dice
 from lossproof.inputs.sizes import extent
@@ -47,7 +47,10 @@ class Sketch:
     @cached_property
     def lines(self) -> tuple[int, int]:
         """The rows of the main inputs (all leading axes together) and their classes, 1 where they have no axis
-        beside the rows."""
+        beside the rows. Embeddings stand one after the other: the rows are those of all of them."""
+        if self.parts.family == Family.EMBEDDINGS:
+            shapes = [self.shape(name) for name in self.parts.main]
+            return sum(math.prod(shape[:-1]) for shape in shapes), shapes[0][-1]
         shape = self.shape(self.parts.main[0]) if self.parts.main else ()
         return (math.prod(shape[:-1]), shape[-1]) if len(shape) > 1 else (math.prod(shape), 1)
 
@@ -58,6 +61,11 @@ class Sketch:
     @property
     def classes(self) -> int:
         return self.lines[1]
+
+    @property
+    def labelled(self) -> int:
+        """One more than the largest class index."""
+        return self.sizes[self.parts.labelled] if self.parts.labelled else self.classes
 
     @cached_property
     def every(self) -> Array:
