@@ -35,6 +35,7 @@ EDGES = {
     "subnormal",
     "huge",
     "equal",
+    "zero_vector",
 }
 """Regimes of infinities, nan, exact ties and the ends of the exponent range."""
 
@@ -123,6 +124,24 @@ def test_both_tiers_give_the_same_verdict_on_a_million_elements() -> None:
     met, up = compare(1_000_000, 7)
     assert sum(met.values()) >= 1_000_000
     assert shares(met, up) < 0.01
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    "text", ["matmul(x, transpose(y))", "matmul(transpose(x), y)", "sum(transpose(x * y), 0)"]
+)
+def test_transposed_arrays_are_read_in_their_own_order(text: str, dtype: str) -> None:
+    shape = (Size.of("N"), Size.of("D"))
+    leaves = {name: Node.make("input", (), (name,), shape) for name in ("x", "y")}
+    node = p.real(parse(text, Scope(leaves, {}, {"N": shape[0], "D": shape[1]})))
+    x, y = (np.arange(start, start + 6).reshape(2, 3).astype(FORMATS[dtype].dtype) for start in (1, 5))
+    point = Point({"x": x, "y": y}, {}, {"N": 2, "D": 3}, FORMATS[dtype])
+    ((middle, _),) = VectorTier(point, working_format(FORMATS[dtype]), False).evaluate([node], {})
+    a, b = x.astype(float), y.astype(float)
+    expected = (
+        {"m": a @ b.T, "s": (a * b).sum(axis=1)}[text[0]] if "(transpose(x), y" not in text else a.T @ b
+    )
+    assert np.array_equal(middle.astype(float), expected)
 
 
 def test_a_kink_that_the_tiers_own_error_hides_goes_up() -> None:

@@ -201,7 +201,8 @@ class WideArithmetic:
         return np.sort(x, axis=axis)
 
     def matmul(self, x: Array, y: Array) -> Array:
-        return np.asarray(np.matmul(x, y))
+        # binary128 arrays are multiplied as they lie in memory: a transposed view came out wrong
+        return np.asarray(np.matmul(np.ascontiguousarray(x), np.ascontiguousarray(y)))
 
 
 def _quad(value: int, dtype: Any) -> Array:
