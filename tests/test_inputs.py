@@ -137,7 +137,7 @@ def identical(a, b) -> bool:
         ("nll", {"masked", "forbidden_label", "confident"}, {"huge"}),
         ("mse", {"one_feature", "equal", "huge", "tiny"}, {"one_class", "tie"}),
         ("triplet", {"equal", "antipodal", "zero_vector", "poisoned_row"}, {"one_class", "tie"}),
-        ("info_nce", {"equal", "scales", "one_feature"}, {"poisoned_row", "confident"}),
+        ("info_nce", {"equal", "scales", "one_feature"}, {"poisoned_row", "huge"}),
         ("bce_with_logits", {"ordinary", "huge"}, {"one_feature", "many_features", "equal"}),
     ],
 )
@@ -371,7 +371,7 @@ def test_duplicates_fall_between_the_inputs_of_a_row_too():
 
 def test_vectors_come_at_scales_whose_squares_leave_the_range_and_at_others():
     largest, smallest = FORMATS["float32"].largest, FORMATS["float32"].smallest_normal
-    sizes = {r: np.concatenate([abs(v).max(axis=1) for v, _ in vectors("info_nce", r)]) for r in
+    sizes = {r: np.concatenate([abs(v).max(axis=1) for v, _ in vectors("triplet", r)]) for r in
              ("scales", "huge", "tiny", "subnormal")}  # fmt: skip
     assert (sizes["scales"] ** 2 < largest / 1e3).all()
     assert sizes["scales"].max() > 1e10
@@ -654,7 +654,7 @@ def test_a_recipe_gives_these_very_numbers_on_every_machine():
         for dtype in DTYPES:
             for array in expand(SPECS[loss], recipe, dtype).inputs.values():
                 digest.update(array.tobytes())
-    assert digest.hexdigest()[:16] == "ea84df574d8bd152"
+    assert digest.hexdigest()[:16] == "3b1a0fdce84eba49"
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -59,8 +59,8 @@ def _axes(s: Sketch) -> Array:
 
 
 def _scales(s: Sketch) -> Array:
-    """Each vector at a scale of its own, none so far out that its square leaves the range."""
-    most = s.form.emax // 2 - 12
+    """Each vector at a scale of its own, none so far out that a product of two, over a temperature, leaves the range."""
+    most = s.form.emax // 2 - 17
     return np.asarray(ordinary(s) * np.ldexp(1.0, s.exponents(min(-most, 0), max(most, 0)))[:, None])
 
 
@@ -92,6 +92,11 @@ def _several(parts: Anatomy) -> bool:
     return parts.classes is not None
 
 
+def _alone(parts: Anatomy) -> bool:
+    """Where rows touch each other, the products of huge vectors are infinities of both signs in right code too."""
+    return parts.independent is not None
+
+
 def _by(lines: Lines) -> Callable[[Sketch], None]:
     return partial(_paint, lines=lines)
 
@@ -105,7 +110,7 @@ EMBEDDINGS = (
     Regime("axes", _by(_axes)),
     Regime("common_offset", _by(_common_offset)),
     Regime("scales", _by(_scales)),
-    Regime("huge", _by(huge)),
+    Regime("huge", _by(huge), _alone),
     Regime("tiny", _by(tiny)),
     Regime("subnormal", _by(subnormal)),
     Regime("zero_vector", partial(_paint, lines=_zero_vector, zero=True)),
