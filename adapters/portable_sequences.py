@@ -119,3 +119,39 @@ def vocab_parallel_cross_entropy(logits: Array, labels: Array) -> Array:
         own, place = _owned(labels, start, shard)
         at_label = at_label + xp.where(own, _at(d, place), xp.zeros_like(at_label))
     return _round_once(xp.log1p(beyond_one) - at_label, logits)
+
+
+# ---- a linear layer and its cross-entropy
+
+CHUNK = 16
+"""The rows whose logits are held at once."""
+
+
+def _chunks(hidden: Array, labels: Array) -> list[tuple[Array, Array]]:
+    starts = range(0, hidden.shape[0], CHUNK)
+    return [(_at_least_float32(hidden[i : i + CHUNK, :]), labels[i : i + CHUNK]) for i in starts]
+
+
+def _fused_linear_gradient(hidden: Array, weight: Array, labels: Array) -> tuple[Array, Array]:
+    w = _at_least_float32(weight)
+    xp = array_namespace(w)
+    in_hidden, in_weight = [], xp.zeros_like(w)
+    for h, y in _chunks(hidden, labels):
+        z = h @ w.T
+        residual = _softmax(z) - xp.astype(_is_class(y, z), z.dtype)
+        in_hidden.append(residual @ w)
+        in_weight = in_weight + residual.T @ h
+    return _round_once(xp.concat(in_hidden, axis=0), hidden), _round_once(in_weight, weight)
+
+
+@everywhere("fused_linear_cross_entropy", gradient=_fused_linear_gradient)
+def fused_linear_cross_entropy(hidden: Array, weight: Array, labels: Array) -> Array:
+    """Cross-entropy of hidden weightᵀ → [N], by chunks of rows (as Liger Kernel has it): never more than CHUNK · V
+    logits at once."""
+    w = _at_least_float32(weight)
+    xp = array_namespace(w)
+    rows = []
+    for h, y in _chunks(hidden, labels):
+        _, d, s = _shift(h @ w.T)
+        rows.append(s[:, 0] - _at(d, y))
+    return _round_once(xp.concat(rows, axis=0), hidden)
