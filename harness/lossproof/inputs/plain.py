@@ -27,6 +27,8 @@ def plain(domain: Domain, shape: tuple[int, ...], dice: Dice, classes: int = 2) 
             return masks(shape, dice)
         case Domain.SIGN:
             return np.where(dice.chance(4, shape), 1.0, -1.0)
+        case Domain.BINARY:
+            return np.where(dice.chance(4, shape), 1.0, 0.0)
         case Domain.POWER_OF_TWO:
             return np.asarray(np.ldexp(1.0, dice.between(-4, 4, shape)))
         case Domain.UNIT_INTERVAL:
