@@ -59,7 +59,7 @@ def _axes(s: Sketch) -> Array:
 
 
 def _scales(s: Sketch) -> Array:
-    """Each vector at a scale of its own, none so far out that a product of two, over a temperature, leaves the range."""
+    """Each vector at a scale of its own, none so far out that a product of two over a temperature leaves the range."""
     most = s.form.emax // 2 - 17
     return np.asarray(ordinary(s) * np.ldexp(1.0, s.exponents(min(-most, 0), max(most, 0)))[:, None])
 
