@@ -122,7 +122,7 @@ def slack(spec: Spec, case: Case, part: str) -> Array | float:
     statics = graph.statics_of(spec, case.parameters)
     storage = FORMATS[case.dtype]
     (reference,) = references([graph.aside(spec, statics, str(text))], point_of(spec, case), storage)
-    return np.asarray(np.nan_to_num(np.abs(reference.expected)) * 8 * storage.unit_roundoff)
+    return np.asarray(8 * storage.unit_roundoff * np.nan_to_num(np.abs(reference.expected)))
 
 
 def _remember(
