@@ -74,7 +74,7 @@ class Values:
         self.cell, self.case = cell, case
         self.broken: str | None = None
         self.shown: tuple[Any, Any, Any] = (None, None, None)
-        self._trials: dict[Any, tuple[Array, Reference, Any]] = {}
+        self._trials: dict[Any, tuple[Array, Reference, Any, Any]] = {}
 
     def evaluate(self, name: str, statics: graph.Statics, level: str) -> list[ClauseValue]:
         self._level = level
@@ -107,10 +107,10 @@ class Values:
                 if reason is None:
                     raise
                 raise LawSkippedError(f"the implementation refuses the parameters: {reason}") from None
-        got, reference, spread = self._trials[key]
-        return _to_balls(got, reference, spread, self._radius(cell, reference))
+        got, reference, spread, slack = self._trials[key]
+        return _to_balls(got, reference, spread, self._radius(cell, reference, slack))
 
-    def _try(self, cell: Cell, site: Call, args: list[Array]) -> tuple[Array, Reference, Any]:
+    def _try(self, cell: Cell, site: Call, args: list[Array]) -> tuple[Array, Reference, Any, Any]:
         case, exact = _case(cell, self.case, site, args)
         trial = Trial(cell, case, (1.0,))
         if site.wrt is None:
@@ -134,7 +134,8 @@ class Values:
             wrong = judge(got, reference, cell.working).verdicts == FAIL
             reference = replace(reference, attainable=np.where(wrong, np.inf, reference.attainable))
         spread = None if exact else _spread(cell, site, args, case)
-        return got, reference, spread
+        slack = answers.slack(cell.spec, case, "value" if site.wrt is None else "gradient")
+        return got, reference, spread, slack
 
     def _look_for_broken(self, got: Array, reference: Reference) -> None:
         error = distances(got, reference.middle, reference.expected, reference.storage)
@@ -142,7 +143,7 @@ class Values:
             self.broken = f"{got[at]:.6g} stands for {reference.expected[at]:.6g}"
             self.shown = (reference.expected, reference.attainable, got)
 
-    def _radius(self, cell: Cell, reference: Reference) -> Array:
+    def _radius(self, cell: Cell, reference: Reference, slack: Any) -> Array:
         attainable = reference.attainable
         if self._level == "pass":
             return 8 * attainable
@@ -150,6 +151,7 @@ class Values:
         wide = np.maximum(
             attainable * 2.0 ** degraded_bits(reference.storage), 8 * (attainable + certified.excuse)
         )
+        wide = np.where(np.isfinite(wide), np.maximum(wide, slack), wide)
         if reference.storage.precision < cell.working.precision:
             wide = np.maximum(wide, 8 * certified.coarse)
         return np.asarray(wide)
