@@ -75,13 +75,15 @@ def _forward(trial: Trial, got: Array, slack: Array | float) -> Observation:
 def _contract(
     trial: Trial, slack: Array | float, got: Array, references: Mapping[str, Reference | Certified]
 ) -> Observation:
-    """Both sides for each row where rows are independent, else in all."""
+    """Both sides for each row where rows are independent and share no input, else in all."""
     tangents = trial.tangents
     if got.shape != trial.cotangent.shape:
         return Observation(Verdict.FAIL, 1, 0, math.inf, f"forward mode gives shape {list(got.shape)}")
     spec = trial.cell.spec
     output = [s.name for s in graph.definition(spec, graph.statics_of(spec, trial.case.parameters)).shape]
-    axis = spec.independent if spec.independent in output else None
+    # an input that all rows share has a derivative in which they are added up
+    shared = any(spec.independent not in spec.inputs[name].shape for name in references)
+    axis = spec.independent if spec.independent in output and not shared else None
 
     def by_row(array: Array, shape: Sequence[str | int | None]) -> Array:
         kept = () if axis is None else (axis,)

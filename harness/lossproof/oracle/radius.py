@@ -255,7 +255,7 @@ class Radii:
 
         def lesser() -> Array:
             up, down = (np.sum(np.maximum(side, 0.0), axis=axes, keepdims=keep) for side in (x.view, -x.view))
-            return np.minimum(up, down)
+            return np.asarray(np.minimum(up, down))
 
         return self._accumulated(out, sizes, inherited, depth, lesser)
 
@@ -340,7 +340,7 @@ class Radii:
         def lesser() -> Array:
             up, down = (np.maximum(side, 0.0) for side in (x.view, -x.view))
             above, below = (np.maximum(side, 0.0) for side in (y.view, -y.view))
-            return np.minimum(up @ above + down @ below, up @ below + down @ above)
+            return np.asarray(np.minimum(up @ above + down @ below, up @ below + down @ above))
 
         return self._accumulated(out, left @ right, inherited, depth + 1, lesser)
 
