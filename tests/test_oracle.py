@@ -509,6 +509,12 @@ def test_what_leaves_the_exponent_range_inside_one_primitive_is_decided(text: st
     assert verdict(INF, found) == FAIL
 
 
+def test_a_length_that_may_be_zero_is_decided() -> None:
+    """x/3 − (x + x)/6 is 0, which no ball of finite precision tells."""
+    found = reference("1 + norm(x / 3 - (x + x) / 6)", x=[1.0, 2.0])
+    assert [verdict(got, found) for got in (1.0, 1.1, NAN)] == [PASS, FAIL, FAIL]
+
+
 def test_a_subnormal_input_taken_for_zero_is_forgiven_only_where_the_framework_flushes() -> None:
     x = np.float32(1e-40)
     for flush, expected in ((True, PASS), (False, FAIL)):

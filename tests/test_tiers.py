@@ -36,8 +36,11 @@ EDGES = {
     "huge",
     "equal",
     "zero_vector",
+    "axes",
+    "antipodal",
+    "one_feature",
 }
-"""Regimes of infinities, nan, exact ties and the ends of the exponent range."""
+"""Regimes of infinities, nan, exact ties and angles, and the ends of the exponent range."""
 
 COTANGENTS = (2.0, -0.5, 0.0, -4.0, 0.25, 1.0, -1.0)
 
