@@ -37,6 +37,7 @@ EDGES = {
     "equal",
     "zero_vector",
     "axes",
+    "tiny",
     "antipodal",
     "one_feature",
 }
