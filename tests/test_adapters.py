@@ -100,7 +100,7 @@ LIBRARIES = ("torch_functional", "jax_nn", "optax_losses", "scipy_special")
 
 
 def _bound() -> list[tuple[str, str, str, str]]:
-    """Adapter, function, framework, loss of what the installed libraries are bound to."""
+    """Adapter, function, framework, loss of what the installed libraries are bound to, where TRUTHS has the loss."""
     found = []
     for adapter in LIBRARIES:
         try:
@@ -108,7 +108,8 @@ def _bound() -> list[tuple[str, str, str, str]]:
         except ImportError:
             continue
         for name, function in vars(module).items():
-            found += [(adapter, name, each.framework, each.loss) for each in declarations(function)]
+            every = [each for each in declarations(function) if each.loss in TRUTHS]
+            found += [(adapter, name, each.framework, each.loss) for each in every]
     return found
 
 

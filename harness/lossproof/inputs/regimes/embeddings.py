@@ -26,7 +26,7 @@ def _few(s: Sketch) -> Array:
     """Every vector is one of a few: of a single one, of two to four, or of as many as there are."""
     style = int(s.structure.below(4))
     kinds = (1, 2, int(s.structure.between(2, 4)), s.rows)[style]
-    return np.asarray(ordinary(s)[s.structure.below(kinds, s.rows)])
+    return np.asarray(ordinary(s)[s.structure.below(min(kinds, s.rows), s.rows)])
 
 
 def _signs(s: Sketch) -> Array:
