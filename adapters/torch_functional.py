@@ -235,3 +235,62 @@ def soft_margin_loss(
     """F.soft_margin_loss of β times the margin, with the target 1 → [N]: log(1 + exp(−z))."""
     z = _margin(c, r, reference_c, reference_r, beta)
     return F.soft_margin_loss(z, torch.ones_like(z), reduction="none")
+
+
+# ---- language models
+
+
+@implements("sequence_cross_entropy", framework="torch", empty="nan")
+def cross_entropy_ignore_index(
+    logits: Tensor, tokens: Tensor, mask: Tensor, *, reduction: str = "token_mean"
+) -> Tensor:
+    """F.cross_entropy of the next tokens, those that are masked set to its ignore_index, −100.
+
+    Its mean divides by the targets that are left, and is nan where none is.
+    """
+    targets = tokens.masked_fill(~mask, -100)[:, 1:]
+    how = "mean" if reduction == "token_mean" else reduction
+    return F.cross_entropy(logits[:, :-1].flatten(0, 1), targets.flatten(), reduction=how)
+
+
+@implements("fused_linear_cross_entropy", framework="torch")
+def linear_cross_entropy(hidden: Tensor, weight: Tensor, labels: Tensor) -> Tensor:
+    """F.linear_cross_entropy → [N]: by default F.cross_entropy of F.linear, not fused."""
+    return F.linear_cross_entropy(hidden, weight, labels, reduction="none")
+
+
+@implements("fused_linear_cross_entropy", framework="torch")
+def linear_cross_entropy_chunked(hidden: Tensor, weight: Tensor, labels: Tensor) -> Tensor:
+    """F.linear_cross_entropy with options → [N]: chunks of 16 rows, their gradients computed on the way forward."""
+    options = torch.nn.LinearCrossEntropyOptions(batch_chunk_size=16, allow_retain_graph=True)
+    return F.linear_cross_entropy(hidden, weight, labels, reduction="none", options=options)
+
+
+# ---- metric learning
+
+
+@implements("triplet", framework="torch", squared=False)
+def triplet_margin_loss(
+    anchor: Tensor,
+    positive: Tensor,
+    negative: Tensor,
+    *,
+    margin: float = 1.0,
+    power: int = 2,
+    eps: float = 0.0,
+    swap: bool = False,
+) -> Tensor:
+    """F.triplet_margin_loss → [N]: eps is added to each coordinate of a difference (1e-6 by its own default)."""
+    return F.triplet_margin_loss(
+        anchor, positive, negative, margin=margin, p=power, eps=eps, swap=swap, reduction="none"
+    )
+
+
+@implements("triplet", framework="torch", squared=False, power=2, eps=1e-6)
+def triplet_margin_with_distance_loss(
+    anchor: Tensor, positive: Tensor, negative: Tensor, *, margin: float = 1.0, swap: bool = False
+) -> Tensor:
+    """F.triplet_margin_with_distance_loss with its own distance, torch.pairwise_distance with eps 1e-6 → [N]."""
+    return F.triplet_margin_with_distance_loss(
+        anchor, positive, negative, margin=margin, swap=swap, reduction="none"
+    )

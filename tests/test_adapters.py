@@ -156,7 +156,8 @@ def _bound() -> list[tuple[str, str, str, str, Any]]:
         except ImportError:
             continue
         for name, function in vars(module).items():
-            found += [(adapter, name, d.framework, d.loss, dict(d.fixed)) for d in declarations(function)]
+            every = [each for each in declarations(function) if each.loss in TRUTHS]
+            found += [(adapter, name, each.framework, each.loss, dict(each.fixed)) for each in every]
     return found
 
 

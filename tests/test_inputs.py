@@ -870,3 +870,10 @@ def test_variables_hold_what_their_domain_says():
         assert got["x"].shape == (n, v + 1)
         weights |= set(got["w"].astype(float).reshape(-1))
     assert {0.0, 1.0} < weights
+
+
+def test_one_row_of_embeddings_has_every_regime():
+    profile = Profile("one row", batches=1, laws=1, shapes=((1, 10),), many_classes=64)
+    for regime in regimes_of(SPECS["triplet"]):
+        for recipe in draw(SPECS["triplet"], regime, profile, 0, 20):
+            expand(SPECS["triplet"], recipe, "float32")

@@ -90,6 +90,16 @@ def test_a_slack_counts_in_laws_too() -> None:
         assert checks(as_torch_has_it, "bce_with_logits", seed=seed) == set()
 
 
+def test_forward_mode_adds_up_the_rows_that_share_an_input() -> None:
+    jax = pytest.importorskip("jax")
+
+    def fused(hidden: Any, weight: Any, labels: Any) -> Any:
+        log_p = jax.nn.log_softmax(hidden @ weight.T)
+        return -jax.numpy.take_along_axis(log_p, labels[:, None], -1)[:, 0]
+
+    assert checks(fused, "fused_linear_cross_entropy", "jax", regimes=["ordinary"]) == set()
+
+
 # ---- wrong code
 
 

@@ -483,6 +483,35 @@ def test_a_step_past_the_largest_number_leaves_a_finite_result_undecided(
     assert verdict(got, reference(text, x=x)) == UNDECIDED
 
 
+@pytest.mark.parametrize("storage", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x * x - y * y",
+        "sum(x * x) - sum(y * y)",
+        "sum(concat(x * x, -y * y))",
+        "sin(x * x) * x * x",
+    ],
+)
+def test_infinities_on_the_way_that_may_cancel_leave_a_result_past_the_limit_undecided(
+    text: str, storage: str
+) -> None:
+    far = 2.0 ** (FORMATS[storage].emax // 2 + 3)
+    found = reference(text, storage, x=[far], y=[far / 2])
+    assert {verdict(got, found) for got in (INF, NAN, 1.0)} == {UNDECIDED}
+
+
+@pytest.mark.parametrize("storage", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "text", ["x * x + y", "sum(concat(x * x, y * y)) / 4", "-2 * norm(x * x)", "abs(y - x * x)"]
+)
+def test_an_infinity_on_the_way_to_a_result_past_the_limit_stays_one(text: str, storage: str) -> None:
+    far = 2.0 ** (FORMATS[storage].emax // 2 + 3)
+    found = reference(text, storage, x=[far], y=[far / 2])
+    sign = -1.0 if text.startswith("-") else 1.0
+    assert [verdict(got, found) for got in (sign * INF, NAN, -sign * INF)] == [PASS, FAIL, FAIL]
+
+
 @pytest.mark.parametrize(
     ("text", "x"),
     [("logsumexp(x, V)", [[1e3, 1e3]]), ("norm(x, V)", [[1e30, 1e30]]), ("norm(x, V)", [[1e-30, 1e-30]])],
@@ -491,6 +520,12 @@ def test_what_leaves_the_exponent_range_inside_one_primitive_is_decided(text: st
     found = reference(text, x=x)
     assert verdict(float(found.expected[0]), found) == PASS
     assert verdict(INF, found) == FAIL
+
+
+def test_a_length_that_may_be_zero_is_decided() -> None:
+    """x/3 − (x + x)/6 is 0, which no ball of finite precision tells."""
+    found = reference("1 + norm(x / 3 - (x + x) / 6)", x=[1.0, 2.0])
+    assert [verdict(got, found) for got in (1.0, 1.1, NAN)] == [PASS, FAIL, FAIL]
 
 
 def test_a_subnormal_input_taken_for_zero_is_forgiven_only_where_the_framework_flushes() -> None:

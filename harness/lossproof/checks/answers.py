@@ -12,6 +12,7 @@ from lossproof.floats import FORMATS, Format
 from lossproof.inputs.case import Array, Case
 from lossproof.oracle.law import bind_dimensions
 from lossproof.oracle.reference import Evaluation, Point, Reference, references
+from lossproof.oracle.unread import unread
 from lossproof.spec import graph
 from lossproof.spec.model import Spec
 
@@ -52,7 +53,7 @@ def void(spec: Spec, case: Case) -> Array | None:
     rows = _rows(spec, case)
     found: Array | None = None
     for name, declared in spec.inputs.items():
-        bad = _illegal(case.inputs[name]) if declared.is_real else None
+        bad = _illegal(spec, case, name) if declared.is_real else None
         if bad is None:
             continue
         if rows is None or rows not in declared.shape:
@@ -63,12 +64,15 @@ def void(spec: Spec, case: Case) -> Array | None:
     return found
 
 
-def _illegal(array: Array) -> Array | None:
-    """Entries of a real input that are nan or +inf; None where there are none."""
-    array = array.astype(np.float64)
+def _illegal(spec: Spec, case: Case, name: str) -> Array | None:
+    """Entries of a real input that are nan or +inf and may not be; None where there are none."""
+    array = case.inputs[name].astype(np.float64)
     if np.max(array, initial=-np.inf) < np.inf:
         return None
-    return np.asarray(np.isnan(array) | (array == np.inf))
+    bad = np.asarray(np.isnan(array) | (array == np.inf))
+    free = unread(spec, name, case.inputs, case.parameters)
+    bad = bad if free is None else bad & ~free
+    return bad if bad.any() else None
 
 
 def output_names(spec: Spec, case: Case) -> list[str | None]:

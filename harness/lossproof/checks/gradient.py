@@ -68,19 +68,30 @@ def _forward(trial: Trial, got: Array, slack: Array | float) -> Observation:
     found = _contract(trial, slack, got, trial.gradient_references)
     if found.verdict is Verdict.PASS:
         return found
-    return _contract(trial, slack, got, {name: r.in_truth for name, r in trial.gradient_references.items()})
+    truths = {name: reference.in_truth for name, reference in trial.gradient_references.items()}
+    excuses = {name: reference.whole.excuse for name, reference in trial.gradient_references.items()}
+    return _contract(trial, slack, got, truths, excuses)
 
 
 def _contract(
-    trial: Trial, slack: Array | float, got: Array, references: Mapping[str, Reference]
+    trial: Trial,
+    slack: Array | float,
+    got: Array,
+    references: Mapping[str, Reference],
+    excuses: Mapping[str, Array] | None = None,
 ) -> Observation:
-    """Both sides for each row where rows are independent, else in all."""
+    """Both sides for each row where rows are independent and share no input, else in all.
+
+    excuses: by input, what one roundoff of each real input explains in its derivative.
+    """
     tangents = trial.tangents
     if got.shape != trial.cotangent.shape:
         return Observation(Verdict.FAIL, 1, 0, math.inf, f"forward mode gives shape {list(got.shape)}")
     spec = trial.cell.spec
     output = [s.name for s in graph.definition(spec, graph.statics_of(spec, trial.case.parameters)).shape]
-    axis = spec.independent if spec.independent in output else None
+    # an input that all rows share has a derivative in which they are added up
+    shared = any(spec.independent not in spec.inputs[name].shape for name in references)
+    axis = spec.independent if spec.independent in output and not shared else None
 
     def by_row(array: Array, shape: Sequence[str | int | None]) -> Array:
         kept = () if axis is None else (axis,)
@@ -102,8 +113,8 @@ def _contract(
             size = size + by_row(np.where(known, np.abs(reference.expected * tangent), 0.0), shape)
             radius = np.where(known, reference.attainable, np.inf)
             attainable = attainable + by_row(radius * np.abs(tangent), shape)
-            if isinstance(reference, Certified):
-                excuse = excuse + by_row(np.where(known, reference.excuse, 0.0) * np.abs(tangent), shape)
+            if excuses is not None:
+                excuse = excuse + by_row(np.where(known, excuses[name], 0.0) * np.abs(tangent), shape)
         roundoff = trial.cell.storage.unit_roundoff
         # each jvp is rounded, and so is each step of the sum over an input's entries inside it
         steps = 1 + math.ceil(math.log2(max(2, trial.case.inputs[trial.differentiable[0]].size)))

@@ -183,6 +183,7 @@ _STRUCTURAL: dict[str, Callable[..., Node]] = {
     "squeeze": lambda i, ct, n, x: p.newaxis(ct, n.attributes[0]),
     "full": lambda i, ct, n, x: p.reduce("sum", ct),
     "flatten": lambda i, ct, n, x: _part("unflatten", ct, x, x.shape),
+    "join_rows": lambda i, ct, n, x: _part("unflatten", ct, x, x.shape),
     "subscript": lambda i, ct, n, x: _part("place", ct, x, n.attributes[0], x.shape),
     "concat": lambda i, ct, n, x, y: _part("split", ct, (x, y)[i], i, (x, y)[i].shape[-1]),
 }

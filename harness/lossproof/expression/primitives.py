@@ -35,7 +35,7 @@ PUBLIC = {
     **dict.fromkeys((*REDUCTIONS, *KEPT), (1, 2)),
     "isfinite": (1, 1), "where": (3, 3), "dot": (2, 2), "matmul": (2, 2), "transpose": (1, 1),
     "take": (2, 2), "onehot": (2, 2), "permute": (2, 2), "relabel": (2, 2), "concat": (2, 2),
-    "full": (1, 5), "arange": (1, 1), "flatten": (1, 1),
+    "full": (1, 5), "arange": (1, 1), "flatten": (1, 1), "join_rows": (1, 1),
 }  # fmt: skip
 """The functions of the language with their least and most positional arguments."""
 
@@ -272,6 +272,13 @@ def flatten(node: Node) -> Node:
         raise ExpressionError(f"flatten takes two axes or more, not {show(node.shape)}")
     shape = (*node.shape[:-2], node.shape[-2] * node.shape[-1])
     return Node.make("flatten", (node,), (), shape, node.kind)
+
+
+def join_rows(node: Node) -> Node:
+    """All axes but the last joined into one: [B, T, V] gives [B·T, V]."""
+    if len(node.shape) < 2:
+        raise ExpressionError(f"join_rows takes two axes or more, not {show(node.shape)}")
+    return Node.make("join_rows", (node,), (), (_product(node.shape[:-1]), node.shape[-1]), node.kind)
 
 
 def subscript(node: Node, items: tuple[Any, ...]) -> Node:

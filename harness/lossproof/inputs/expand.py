@@ -15,9 +15,10 @@ from lossproof.inputs.dice import Dice, to_dtype
 from lossproof.inputs.parameters import OFF_INDEX, parameters_of
 from lossproof.inputs.plain import class_ids, partition, plain
 from lossproof.inputs.recipe import Recipe
-from lossproof.inputs.regimes import POISONED, poison, regime_of
+from lossproof.inputs.regimes import POISONED, UNREAD, poison, regime_of
 from lossproof.inputs.regimes.sketch import Sketch
 from lossproof.inputs.variables import sizes_with, snap_to_grid, variable
+from lossproof.oracle.unread import unread
 from lossproof.spec.model import Domain, Spec, Variable
 
 
@@ -49,6 +50,8 @@ def expand(
         Dice.of(dtype, recipe.seed, "parameters"),
     )
     _ignore(spec, inputs, values, Dice.of(dtype, recipe.seed, "ignored"))
+    if recipe.regime == UNREAD:
+        _fill_unread(spec, inputs, values, Dice.of(dtype, recipe.seed, UNREAD))
     drawn = _again(spec, recipe, sizes, dtype, variables, inputs)
     for name, part in variables.items():
         if part.like is None:
@@ -139,6 +142,19 @@ def _ignore(spec: Spec, inputs: dict[str, Array], values: Mapping[str, Any], dic
             mode, labels = dice.below(8), inputs[name]
             where = dice.chance(0 if mode < 2 else 8 if mode < 3 else 4, labels.shape)
             inputs[name] = np.where(where, np.int64(int(index)), labels)
+
+
+def _fill_unread(spec: Spec, inputs: dict[str, Array], values: Mapping[str, Any], dice: Dice) -> None:
+    """Entries that are not read become nan, infinite or huge, whole lines of them alike or each on its own."""
+    for name, declared in spec.inputs.items():
+        where = unread(spec, name, inputs, values) if declared.is_real else None
+        if where is None:
+            continue
+        huge = dice.form.largest / 4
+        junk = np.array([np.nan, np.nan, np.inf, -np.inf, huge, -huge])
+        shape = where.shape if dice.chance(4) else (*where.shape[:-1], 1)
+        anything = junk[dice.below(len(junk), shape)].astype(inputs[name].dtype)
+        inputs[name] = np.where(where, anything, inputs[name])
 
 
 def _typed(array: Array, domain: Domain, dtype: str) -> Array:

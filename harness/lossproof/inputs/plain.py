@@ -24,9 +24,11 @@ def plain(domain: Domain, shape: tuple[int, ...], dice: Dice, classes: int = 2) 
         case Domain.PERMUTATION:
             return dice.uniform(shape).argsort(axis=-1)
         case Domain.MASK:
-            return dice.chance(4, shape)
+            return masks(shape, dice)
         case Domain.SIGN:
             return np.where(dice.chance(4, shape), 1.0, -1.0)
+        case Domain.BINARY:
+            return np.where(dice.chance(4, shape), 1.0, 0.0)
         case Domain.POWER_OF_TWO:
             return np.asarray(np.ldexp(1.0, dice.between(-4, 4, shape)))
         case Domain.UNIT_INTERVAL:
@@ -45,6 +47,15 @@ def plain(domain: Domain, shape: tuple[int, ...], dice: Dice, classes: int = 2) 
     if domain == Domain.EXTENDED_REAL:
         return np.where(dice.chance(1, shape), -np.inf, numbers)
     return numbers
+
+
+def masks(shape: tuple[int, ...], dice: Dice) -> Array:
+    """False throughout, True throughout, padding at the end of each row, few entries or half of them."""
+    style, count = int(dice.below(8)), shape[-1] if shape else 1
+    ends = dice.below(count + 1, shape[:-1])[..., None] if shape else dice.below(2)
+    few, half = dice.chance(1, shape), dice.chance(4, shape)
+    found = (np.zeros(shape, bool), np.ones(shape, bool), np.arange(count) < ends, few, half)
+    return np.asarray(found[(0, 1, 2, 2, 2, 3, 4, 4)[style]]).reshape(shape)
 
 
 def partition(dice: Dice, shape: tuple[int, ...]) -> Array:

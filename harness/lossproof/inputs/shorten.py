@@ -18,6 +18,7 @@ DYADIC = {
     Domain.UNIT_INTERVAL: (0.0, 1.0, 0.5, 0.25, 0.75),
     Domain.POWER_OF_TWO: (2.0, 1.0, 0.5),
     Domain.SIGN: (1.0,),
+    Domain.BINARY: (1.0, 0.0),
 }
 Change = Callable[[Array], Array]
 

@@ -147,7 +147,7 @@ class ArbArithmetic:
         return np.moveaxis(weights.reshape(moved.shape), range(len(axes)), axes)
 
     def norm(self, x: Array, axes: tuple[int, ...], keep: bool) -> Array:
-        return np.asarray(_MAPPED["sqrt"](self.sum(_MAPPED["square"](x), axes, keep)), dtype=object)
+        return np.asarray(mapped(_length, 1)(self.sum(_MAPPED["square"](x), axes, keep)), dtype=object)
 
     def unit(self, x: Array, axes: tuple[int, ...]) -> Array:
         """x / ‖x‖, the derivative of the norm; [−1, 1] at the zero vector."""
@@ -185,6 +185,13 @@ class ArbArithmetic:
     def matmul(self, x: Array, y: Array) -> Array:
         products = _MAPPED["mul"](x[..., :, :, None], y[..., None, :, :])
         return self.sum(products, (products.ndim - 2,), False)
+
+
+def _length(total: arb) -> arb:
+    """The root of a sum of squares, which is not below 0 even where its ball is."""
+    if total.is_finite() and not total.is_exact() and total.contains(0):
+        return ball.hull(ball.ZERO, total.abs_upper().sqrt())
+    return ball.sqrt(total)
 
 
 def _weight(x: arb, before: arb, after: arb) -> arb:

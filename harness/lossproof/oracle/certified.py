@@ -21,7 +21,7 @@ from lossproof.oracle.objects import objects
 from lossproof.oracle.point import Point
 from lossproof.oracle.rounding import NO_ROUNDING, Array, Radius, Rounding
 from lossproof.oracle.running_error import Ball, Families, RunningError
-from lossproof.oracle.wide import LEAST, wide_dtype
+from lossproof.oracle.wide import LEAST, MOST, wide_dtype
 
 NARROW = 2.0**-10
 """A truth is decided when its radius is this small a part of a roundoff of the format."""
@@ -140,7 +140,8 @@ def attainable(radius: Radius, middle: Array, storage: Format, working: Format) 
     """The radius of the textbook algorithm, its last rounding to storage, and an eighth of the smallest normal.
 
     The eighth makes an absolute error of one smallest normal number pass (8 × attainable). inf where nothing is
-    decided.
+    decided: where a truth is past the largest number, so was the last step, and no step before gave an infinity that
+    another one could cancel.
     """
     floor = storage.smallest_normal / 8
     size = size_of(middle)
@@ -150,7 +151,7 @@ def attainable(radius: Radius, middle: Array, storage: Format, working: Format) 
     if most(size) <= storage.largest and most(found) < np.inf:
         return np.asarray(found)
     infinite = np.isinf(middle)
-    past = ~infinite & (size > storage.largest * (1 + storage.unit_roundoff / 2))
+    past = ~infinite & ~np.isnan(radius) & (size > storage.largest * (1 + storage.unit_roundoff / 2))
     found = np.where(infinite, np.where(np.asarray(radius) == 0, floor, np.inf), found)
     found = np.where(past, storage.largest * working.unit_roundoff, found)
     return np.where(np.isfinite(found) & ~np.isnan(middle), found, np.inf)
@@ -181,7 +182,8 @@ def most(array: Array) -> Any:
 
 
 def view(array: Array) -> Array:
-    """Midpoints of balls as float64; nan past its range and where there is none. What is not 0 does not become 0."""
+    """Midpoints of balls as float64, nan where there is none. What is not 0 does not become 0, and what is finite not
+    infinite."""
     if array.dtype != object:
         return array
 
@@ -191,7 +193,7 @@ def view(array: Array) -> Array:
         middle = float(entry.mid())
         if middle == 0 and not entry.is_zero():
             return LEAST
-        return middle if abs(middle) != float("inf") else float("nan")
+        return min(max(middle, -MOST), MOST)
 
     return elementwise(near, array).astype(np.float64)
 

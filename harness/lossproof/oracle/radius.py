@@ -96,7 +96,10 @@ class Radii:
     # arithmetic
 
     def _add(self, out: Array, x: Term, y: Term) -> Radius:
-        both = x.radius if exact(y.radius) else y.radius if exact(x.radius) else x.radius + y.radius
+        if exact(x.radius) or exact(y.radius):
+            return self._finish(out, x.radius if exact(y.radius) else y.radius)
+        # two infinities may cancel
+        both = np.where(np.isinf(x.radius) & np.isinf(y.radius), np.nan, x.radius + y.radius)
         return self._finish(out, both)
 
     _sub = _add
@@ -197,7 +200,9 @@ class Radii:
         return self._finish(out, np.minimum(slope * np.expm1(np.minimum(x.radius, 700.0)), 1.0))
 
     def _sin(self, out: Array, x: Term) -> Radius:
-        return self._finish(out, 0.0 if exact(x.radius) else np.minimum(x.radius, 2.0))
+        if exact(x.radius):
+            return self._finish(out, 0.0)
+        return self._finish(out, np.where(np.isinf(x.radius), np.nan, np.minimum(x.radius, 2.0)))
 
     _cos = _sin
 
@@ -248,10 +253,20 @@ class Radii:
         if not depth or not self.rounding.step or (x.binary and count <= 1 / self.rounding.step):
             return inherited
         sizes = np.sum(np.abs(x.view), axis=axes, keepdims=keep)
-        return self._accumulated(out, sizes, inherited, depth)
 
-    def _accumulated(self, out: Array, sizes: Array, inherited: Radius, depth: int) -> Radius:
-        """The radius of a sum of terms whose magnitudes add up to `sizes`, `depth` roundings on the way."""
+        def lesser() -> Array:
+            up, down = (np.sum(np.maximum(side, 0.0), axis=axes, keepdims=keep) for side in (x.view, -x.view))
+            return np.asarray(np.minimum(up, down))
+
+        return self._accumulated(out, sizes, inherited, depth, lesser)
+
+    def _accumulated(
+        self, out: Array, sizes: Array, inherited: Radius, depth: int, lesser: Callable[[], Array]
+    ) -> Radius:
+        """The radius of a sum of terms whose magnitudes add up to `sizes`, `depth` roundings on the way.
+
+        lesser: the sum of the positive or of the negative terms, whichever is smaller in magnitude.
+        """
         whole = sizes + inherited
         result = inherited + depth * self.rounding.step * whole
         low = np.minimum.reduce(whole, axis=None, initial=np.inf)
@@ -259,8 +274,10 @@ class Radii:
         if not low >= self.rounding.least:
             small = (whole < self.rounding.least) & (whole > 0)
             result = np.where(small, result + self.rounding.least, result)
-        if not high <= self.rounding.largest:
-            result = np.where(whole <= self.rounding.largest, result, np.nan)
+        if not high < self.rounding.largest:
+            # partial sums of either sign may be infinities that cancel
+            past = np.where(lesser() < self.rounding.largest, np.inf, np.nan)
+            result = np.where(whole < self.rounding.largest, result, past)
             result = np.where(np.isinf(out) & np.isfinite(inherited), 0.0, result)
         return np.asarray(result)
 
@@ -298,6 +315,7 @@ class Radii:
             most = np.max(radius, axis=axes, keepdims=True, initial=0.0)
             scaled = np.where(most > 0, radius / most, radius)
             inherited = np.sqrt(np.sum(scaled * scaled, axis=axes, keepdims=True)) * most
+            inherited = np.where(np.isinf(most), np.inf, inherited)
             inherited = inherited if keep else np.squeeze(inherited, axes)
         depth = math.ceil(math.log2(count)) if count > 1 else 0
         return self._finish(out, inherited + out * self.rounding.step * (depth + 1) / 2)
@@ -319,7 +337,13 @@ class Radii:
         depth = math.ceil(math.log2(count)) if count > 1 else 0
         if not self.rounding.step:
             return inherited
-        return self._accumulated(out, left @ right, inherited, depth + 1)
+
+        def lesser() -> Array:
+            up, down = (np.maximum(side, 0.0) for side in (x.view, -x.view))
+            above, below = (np.maximum(side, 0.0) for side in (y.view, -y.view))
+            return np.asarray(np.minimum(up @ above + down @ below, up @ below + down @ above))
+
+        return self._accumulated(out, left @ right, inherited, depth + 1, lesser)
 
     # the softmax family: shift by the maximum, one step each
 
@@ -379,11 +403,14 @@ class Radii:
         found = self._family(x.view, axis)
         if exact(x.radius):
             steps = self.rounding.step * structure.take(found.distance, index.view)
-            total = self._total(found, x, found.distance)
+            # the shifts themselves are asked for where the sum is as uncertain as it is large, and nowhere else
+            shifts, total = found.distance, self._total(found, x, found.distance)
         else:
             shifts, _ = self._shifts(found, x)
             steps, total = structure.take(np.asarray(shifts), index.view), self._total(found, x, shifts)
-        radius = steps + np.squeeze(self._log_total(found, total), axis)
+        if exact(x.radius) and (total >= 1).any():
+            shifts, _ = self._shifts(found, x)
+        radius = steps + np.squeeze(self._log_total(found, total, shifts), axis)
         masked = np.isneginf(out)
         return self._finish(out, np.where(masked, 0.0, radius) if masked.any() else radius)
 

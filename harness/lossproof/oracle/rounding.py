@@ -27,7 +27,7 @@ class Rounding:
 
     Libraries promise that much of their elementary functions, and not half of it. bits: of the significand.
     step: relative error of a step. least: below this number a step is off by as much, for gradual underflow
-    and flushing alike. largest: a step past it is undecided (nan).
+    and flushing alike. largest: a step past it has the radius inf: whatever is finite then is undecided.
     """
 
     bits: int
@@ -54,7 +54,8 @@ class Rounding:
     def finish(self, out: Array, radius: Radius) -> Radius:
         """The radius after the rounding of a step whose midpoints are `out` (float64).
 
-        An exact zero or infinity stays exact; nan means undecided.
+        An exact zero or infinity stays exact. inf means past the largest number, as code has it too, and nan
+        undecided: not even that an infinity comes out is known.
         """
         if not self.step:
             return radius
@@ -66,11 +67,12 @@ class Rounding:
         result = np.asarray(size * self.step)
         if not exact(radius):
             result += radius
-        if low >= self.least and high <= self.largest:
+        if low >= self.least and high < self.largest:
             return result
         result = np.where((size < self.least) & (size > 0), result + self.least, result)
-        if not high <= self.largest:
-            result = np.where(size <= self.largest, result, np.nan)
+        if not high < self.largest:
+            past = np.where(np.isnan(size) | np.isnan(radius), np.nan, np.inf)
+            result = np.where(size < self.largest, result, past)
             result = np.where(np.isinf(out) & np.isfinite(radius), 0.0, result)
         return np.asarray(result)
 

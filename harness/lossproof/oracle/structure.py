@@ -26,6 +26,10 @@ def flatten(x: Array) -> Array:
     return x.reshape(*x.shape[:-2], -1)
 
 
+def join_rows(x: Array) -> Array:
+    return x.reshape(-1, x.shape[-1])
+
+
 def unflatten(x: Array, shape: tuple[int, ...]) -> Array:
     return x.reshape(shape)
 
@@ -100,7 +104,7 @@ def _zeros(x: Array, shape: tuple[int, ...]) -> Array:
 OPERATIONS: dict[str, Callable[..., Array]] = {
     f.__name__: f
     for f in (
-        newaxis, squeeze, transpose, flatten, unflatten, take, permute, unpermute, relabel, scatter,
+        newaxis, squeeze, transpose, flatten, join_rows, unflatten, take, permute, unpermute, relabel, scatter,
         concat, split, arange, stretch, subscript, place,
     )
 }  # fmt: skip

@@ -84,7 +84,7 @@ def judge(got: Array, reference: Reference, working: Format, slack: Array | floa
     ratio = _ratio(error, attainable, known)
     format_lost = degraded_bits(min(reference.storage, working, key=lambda fmt: fmt.precision))
     finite = np.isfinite(error)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         excused = finite & (error <= 2.0**PASS_BITS * (attainable + certified.excuse))
         degraded = (ratio <= 2.0**format_lost) | (finite & (error <= slack)) | excused
         low = np.zeros(degraded.shape, dtype=bool)

@@ -23,6 +23,9 @@ Array = np.ndarray[Any, np.dtype[Any]]
 LEAST = 5e-324
 """What stands for a positive number below the range of float64."""
 
+MOST = float(np.finfo(np.float64).max)
+"""What stands for a finite number past it."""
+
 
 @functools.cache
 def wide_dtype(fmt: Format) -> Any:
@@ -35,10 +38,13 @@ def wide_dtype(fmt: Format) -> Any:
 
 
 def view(x: Array) -> Array:
-    """Midpoints as float64; nan past its range. What is not 0 does not become 0."""
+    """Midpoints as float64; what is not 0 does not become 0, and what is finite not infinite."""
     if x.dtype == np.float64 or x.dtype.kind in "iub":
         return x
-    near = _finite(x.astype(np.float64), x)
+    near = x.astype(np.float64)
+    past = np.isinf(near)
+    if np.any(past):
+        near = np.where(past & np.isfinite(x), np.copysign(MOST, near), near)
     lost = near == 0
     if np.any(lost):
         near = np.where(lost & (x != 0), LEAST, near)

@@ -13,7 +13,7 @@ from lossproof.spec.source import Keys, Source, text
 
 Dim = str | int
 Shape = tuple[Dim, ...]
-Choice = str | int | None
+Choice = bool | str | int | None
 
 
 class Domain(StrEnum):
@@ -32,6 +32,7 @@ class Domain(StrEnum):
     CLASS_INDEX = "class_index"  # int64 in [0, V)
     CLASS_ID = "class_id"  # int64 of any value: equal numbers are one class
     SIGN = "sign"  # −1 or +1
+    BINARY = "binary"  # 0 or 1, in the dtype
     MASK = "mask"  # bool
     EMBEDDING = "embedding"  # real vectors along the last axis, with the regimes of geometry
     # for variables of laws
@@ -47,11 +48,17 @@ class Part(BaseModel):
 
 
 class Input(Part):
-    """An input of a loss: its shape in named dimensions, what it may hold, whether it takes a gradient."""
+    """An input of a loss: its shape in named dimensions, what it may hold, whether it takes a gradient.
+
+    unread: a condition over the inputs; where it holds, nothing depends on an entry, so it may hold anything, nan
+    and +inf included. ahead: the dimension along which a class index is the label of the entry before it.
+    """
 
     shape: Shape
     domain: Domain
     differentiable: bool = True
+    unread: str | None = None
+    ahead: str | None = None
 
     @property
     def is_real(self) -> bool:

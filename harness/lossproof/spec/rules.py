@@ -35,6 +35,7 @@ class Rules:
             self._shape(i.shape, "inputs", name)
             if i.domain is Domain.PERMUTATION or i.domain is Domain.POWER_OF_TWO:
                 self._refuse(f"the domain {i.domain} is for variables of laws", "inputs", name, "domain")
+            self._ahead(name)
         if spec.independent is not None and spec.independent not in self.dimensions:
             hint = suggest(spec.independent, self.dimensions)
             self._refuse(f"'{spec.independent}' is no dimension of the inputs{hint}", "independent")
@@ -45,6 +46,16 @@ class Rules:
                 self._refuse(f"'{name}' is no input{suggest(name, spec.inputs)}", "excuse", name, value=False)
         for name, law in spec.laws.items():
             self._law(name, law)
+
+    def _ahead(self, name: str) -> None:
+        declared = self.spec.inputs[name]
+        if declared.ahead is None:
+            return
+        if declared.domain is not Domain.CLASS_INDEX:
+            self._refuse("'ahead' is for the domain class_index", "inputs", name, "ahead", value=False)
+        if declared.ahead not in declared.shape:
+            hint = suggest(declared.ahead, [axis for axis in declared.shape if isinstance(axis, str)])
+            self._refuse(f"'{declared.ahead}' is no dimension of '{name}'{hint}", "inputs", name, "ahead")
 
     def _names(self) -> None:
         spec = self.spec

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from lossproof.errors import ExpressionError
 from lossproof.expression import primitives as p
+from lossproof.expression.size import show
 from lossproof.spec import graph
 from lossproof.spec.law_graph import applies, law_graph
 from lossproof.spec.model import Spec
@@ -38,6 +39,9 @@ def _steps(spec: Spec, statics: graph.Statics) -> Iterator[tuple[KeyPath, Callab
         yield ("definition",), lambda: graph.gradient(spec, statics)
     for name in spec.let:
         yield ("let", name), lambda name=name: graph.aside(spec, statics, name)  # type: ignore[misc]
+    for name, declared in spec.inputs.items():
+        if declared.unread is not None:
+            yield ("inputs", name, "unread"), lambda name=name: _unread(spec, statics, name)  # type: ignore[misc]
     for name, text in spec.excuse.items():
         yield ("excuse", name), lambda text=text: graph.aside(spec, statics, text)  # type: ignore[misc]
     for name in ("value", "gradient"):
@@ -50,6 +54,18 @@ def _steps(spec: Spec, statics: graph.Statics) -> Iterator[tuple[KeyPath, Callab
             lambda name=name, law=law: (  # type: ignore[misc]
                 law_graph(spec, name, statics) if applies(law, statics) else None
             ),
+        )
+
+
+def _unread(spec: Spec, statics: graph.Statics, name: str) -> None:
+    declared = spec.inputs[name]
+    node = graph.condition(spec, statics, declared.unread or "")
+    expected = graph.sizes(declared.shape)
+    if node.shape != expected[: len(node.shape)]:
+        raise ExpressionError(
+            f"a condition on entries of '{name}' has the shape {show(expected)} or its first axes, "
+            f"not {show(node.shape)}",
+            at=(1, 1),
         )
 
 

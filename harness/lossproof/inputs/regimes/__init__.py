@@ -27,10 +27,15 @@ FAMILIES: dict[Family, tuple[Regime, ...]] = {
     Family.PLAIN: (Regime("ordinary", lambda sketch: None),),
 }
 
-__all__ = ["FAMILIES", "POISONED", "Regime", "Sketch", "batches_of", "poison", "regime_of", "regimes_of"]
+__all__ = [
+    "FAMILIES", "POISONED", "UNREAD", "Regime", "Sketch", "batches_of", "poison", "regime_of", "regimes_of",
+]  # fmt: skip
 
 POISONED = "poisoned_row"
 """The regime in which some rows, not all, hold nan or +inf; it is about the rows beside them."""
+
+UNREAD = "unread"
+"""The regime in which entries that nothing depends on hold anything: nan, infinities, huge numbers."""
 
 
 def regimes_of(spec: Spec) -> tuple[str, ...]:
@@ -56,6 +61,8 @@ def _regimes(key: Key) -> Mapping[str, Regime]:
     found = {regime.name: regime for regime in FAMILIES[parts.family] if regime.applies(parts)}
     if spec.independent is not None and _poisonable(spec):
         found[POISONED] = replace(found["ordinary"], name=POISONED, rows=2)
+    if any(declared.unread is not None for declared in spec.inputs.values()):
+        found[UNREAD] = replace(found["ordinary"], name=UNREAD)
     return found
 
 

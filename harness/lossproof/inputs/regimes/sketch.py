@@ -78,8 +78,12 @@ class Sketch:
     def labels(self) -> Array:
         """A class for each row: its label where the spec has labels, else one of the sketch's choice."""
         for name in self.parts.labels:
-            if self.spec.inputs[name].shape == self.spec.inputs[self.parts.main[0]].shape[:-1]:
-                return self.arrays[name].reshape(-1)
+            declared = self.spec.inputs[name]
+            if declared.shape == self.spec.inputs[self.parts.main[0]].shape[:-1]:
+                labels = self.arrays[name]
+                if declared.ahead is not None:
+                    labels = np.roll(labels, -1, declared.shape.index(declared.ahead))
+                return labels.reshape(-1)
         return self.anywhere()
 
     def anywhere(self) -> Array:

@@ -1,0 +1,119 @@
+"""Reference losses of metric learning in array-API code, bound for NumPy, PyTorch and JAX; see portable.py.
+
+Shapes: x1, x2, anchor, positive, negative [N, D]; y [N], 0 or 1. Every loss returns [N]. The root of a sum of squares
+has no derivative at 0: where two points coincide the root is taken of another number, and its result thrown away.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from array_api_compat import array_namespace
+from lossproof.builtin.adapters.portable import _at_least_float32, _round_once, everywhere
+
+Array = Any
+
+
+def _euclidean(u: Array) -> tuple[Array, Array]:
+    """The length of each vector [N], and its derivative [N, D]: 0 at 0."""
+    xp = array_namespace(u)
+    zero = xp.all(u == 0, axis=-1)
+    safe = xp.where(zero[:, None], xp.ones_like(u), u)
+    root = xp.sqrt(xp.sum(safe * safe, axis=-1))
+    slope = xp.where(zero[:, None], xp.zeros_like(u), safe / root[:, None])
+    return xp.where(zero, xp.zeros_like(root), root), slope
+
+
+# ---- pairs
+
+
+def _contrastive_gradient(
+    x1: Array, x2: Array, y: Array, *, margin: float = 1.0, factor: float = 1.0
+) -> tuple[Array, Array]:
+    xp = array_namespace(x1)
+    apart = _at_least_float32(x1) - _at_least_float32(x2)
+    distance, slope = _euclidean(apart)
+    lack = xp.where(distance < margin, margin - distance, xp.zeros_like(distance))
+    pull = xp.where((y == 1)[:, None], 2 * factor * apart, -2 * factor * lack[:, None] * slope)
+    return _round_once(pull, x1), _round_once(-pull, x2)
+
+
+@everywhere("contrastive", gradient=_contrastive_gradient)
+def contrastive(x1: Array, x2: Array, y: Array, *, margin: float = 1.0, factor: float = 1.0) -> Array:
+    """factor · d² where y = 1, factor · max(0, margin − d)² elsewhere → [N] (Hadsell, Chopra & LeCun)."""
+    xp = array_namespace(x1)
+    apart = _at_least_float32(x1) - _at_least_float32(x2)
+    distance, _ = _euclidean(apart)
+    lack = xp.where(distance < margin, margin - distance, xp.zeros_like(distance))
+    rows = xp.where(y == 1, xp.sum(apart * apart, axis=-1), lack * lack)
+    return _round_once(factor * rows, x1)
+
+
+# ---- triplets
+
+
+def _distance(a: Array, b: Array, power: int, eps: float, squared: bool) -> tuple[Array, Array]:
+    """The distance [N] and its derivative in a [N, D]; that in b is the negative."""
+    xp = array_namespace(a)
+    u = a - b + eps
+    if power == 2 and squared:
+        return xp.sum(u * u, axis=-1), 2 * u
+    length, slope = (xp.sum(xp.abs(u), axis=-1), xp.sign(u)) if power == 1 else _euclidean(u)
+    return (length * length, 2 * length[:, None] * slope) if squared else (length, slope)
+
+
+def _triplet_gradient(
+    anchor: Array,
+    positive: Array,
+    negative: Array,
+    *,
+    margin: float = 1.0,
+    power: int = 2,
+    eps: float = 0.0,
+    squared: bool = False,
+    swap: bool = False,
+) -> tuple[Array, Array, Array]:
+    xp = array_namespace(anchor)
+    a, p, n = map(_at_least_float32, (anchor, positive, negative))
+    near, pull = _distance(a, p, power, eps, squared)
+    far, push = _distance(a, n, power, eps, squared)
+    across, aside = _distance(p, n, power, eps, squared)
+    swapped = (across < far)[:, None] if swap else xp.zeros_like(far[:, None], dtype=xp.bool)
+    away = xp.where(swapped[:, 0], across, far)
+    none = xp.zeros_like(a)
+    lacks = (near - away + margin > 0)[:, None]
+    in_anchor = xp.where(lacks, pull - xp.where(swapped, none, push), none)
+    in_positive = xp.where(lacks, -pull - xp.where(swapped, aside, none), none)
+    in_negative = xp.where(lacks, xp.where(swapped, aside, push), none)
+    return (
+        _round_once(in_anchor, anchor),
+        _round_once(in_positive, positive),
+        _round_once(in_negative, negative),
+    )
+
+
+@everywhere("triplet", gradient=_triplet_gradient)
+def triplet(
+    anchor: Array,
+    positive: Array,
+    negative: Array,
+    *,
+    margin: float = 1.0,
+    power: int = 2,
+    eps: float = 0.0,
+    squared: bool = False,
+    swap: bool = False,
+) -> Array:
+    """max(0, d(a, p) − d(a, n) + margin) → [N]; eps is added to each coordinate of a difference.
+
+    swap takes the smaller of d(a, n) and d(p, n) (Balntas et al.); squared squares the distances (FaceNet).
+    """
+    xp = array_namespace(anchor)
+    a, p, n = map(_at_least_float32, (anchor, positive, negative))
+    near, _ = _distance(a, p, power, eps, squared)
+    away, _ = _distance(a, n, power, eps, squared)
+    if swap:
+        across, _ = _distance(p, n, power, eps, squared)
+        away = xp.where(across < away, across, away)
+    lack = near - away + margin
+    return _round_once(xp.where(lack > 0, lack, xp.zeros_like(lack)), anchor)
