@@ -381,6 +381,8 @@ class Radii:
             # the logarithm of the sum moves no farther than the entry that moves most
             most = np.where(np.isneginf(found.shifted), 0.0, shifts)
             most = np.max(most, axis=found.axis, keepdims=True)
+            # past the largest number code has infinities, and takes one from another
+            most = np.where(np.isinf(most), np.nan, most)
             depth = math.ceil(math.log2(max(found.weights.shape[found.axis], 1)))
             inside = np.where(far, most + 2 * (depth + 1) * self.rounding.step, inside)
         return np.asarray(inside + self.rounding.step * np.abs(found.log_total))
