@@ -196,3 +196,11 @@ def test_steps_that_are_put_together_come_out_the_same_to_the_bit(
                     assert np.asarray(r).tobytes() == np.asarray(s).tobytes()
                 seen += fused([node]) != [node]
     assert seen
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_sum_of_nothing_is_zero(dtype: str) -> None:
+    fmt = FORMATS[dtype]
+    empty = np.zeros((0, 3)).astype(wide.wide_dtype(fmt))
+    found = wide.WideArithmetic(wide.wide_dtype(fmt), Families()).sum(empty, (0,), False)
+    assert found.astype(np.float64).tolist() == [0, 0, 0]

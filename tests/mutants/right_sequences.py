@@ -113,12 +113,15 @@ def exchanged_maxima_and_sums(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 @pytorch("vocab_parallel_cross_entropy")
-def partial_logsumexps(logits: Tensor, labels: Tensor) -> Tensor:
-    """The logsumexp of each shard of three classes, after the common maximum is subtracted."""
+def partial_sums(logits: Tensor, labels: Tensor) -> Tensor:
+    """The sum of exponentials of each shard of three classes, after the common maximum is subtracted.
+
+    A logsumexp of each shard would have the gradient nan where all classes of a shard are masked.
+    """
     top = logits.detach().amax(-1, keepdim=True)
     d = logits - torch.where(top == -torch.inf, 0, top)
-    parts = torch.stack([shard.logsumexp(-1) for shard in d.split(3, dim=-1)], -1)
-    return parts.logsumexp(-1) - d.gather(-1, labels[:, None])[:, 0]
+    parts = torch.stack([shard.exp().sum(-1) for shard in d.split(3, dim=-1)], -1)
+    return parts.sum(-1).log() - d.gather(-1, labels[:, None])[:, 0]
 
 
 # ---- fused_linear_cross_entropy

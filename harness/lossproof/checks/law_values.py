@@ -7,7 +7,7 @@ be rounded (a shift that is not exact) widens the ball by what that rounding doe
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -54,12 +54,16 @@ def refusal(implementation: Implementation, spec: Spec, node: Node) -> str | Non
     return None
 
 
-def answering(cell: Cell, node: Node) -> tuple[Spec, Implementation | None]:
+def answering(
+    cell: Cell, node: Node, shapes: Sequence[tuple[int, ...]]
+) -> tuple[Spec, Implementation | None]:
     """The loss of a `call` node, and who answers for it; None for its definition.
 
-    Raises LawSkippedError where the implementation under test cannot be asked.
+    shapes: of the operands. Raises LawSkippedError where the implementation under test cannot be asked.
     """
     site: Call = node.attributes[0]
+    if site.own and any(0 in shape for shape in shapes):
+        raise LawSkippedError("the law asks for the loss of nothing at all")
     if not site.own:
         spec, other = library.get(site.loss), cell.siblings.get(site.loss)
         return spec, None if other is None or refusal(other, spec, node) is not None else other
@@ -99,7 +103,7 @@ class Values:
 
     def _call(self, node: Node, args: list[Array]) -> Array:
         site: Call = node.attributes[0]
-        spec, implementation = answering(self.cell, node)
+        spec, implementation = answering(self.cell, node, [arg.shape for arg in args])
         if implementation is None:
             return self._definition(spec, site, args)
         cell = replace(self.cell, implementation=implementation, spec=spec)

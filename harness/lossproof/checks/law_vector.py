@@ -94,7 +94,7 @@ class _Law:
     def _call(self, node: Node, args: list[Ball]) -> Ball:
         site: Call = node.attributes[0]
         try:
-            spec, implementation = answering(self.cell, node)
+            spec, implementation = answering(self.cell, node, [arg.shape for arg in args])
         except LawSkippedError as error:
             raise InDoubtError from error
         if implementation is None:

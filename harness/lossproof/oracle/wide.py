@@ -155,6 +155,8 @@ class WideArithmetic:
         return np.asarray((index[..., None] == np.arange(classes)).astype(self.dtype))
 
     def sum(self, x: Array, axes: tuple[int, ...], keep: bool) -> Array:
+        if not x.size:  # binary128 has no sum of nothing
+            return np.asarray(np.sum(np.zeros(x.shape), axis=axes, keepdims=keep).astype(self.dtype))
         return np.asarray(np.sum(x, axis=axes, keepdims=keep))
 
     def max(self, x: Array, axes: tuple[int, ...], keep: bool) -> Array:
