@@ -9,6 +9,7 @@ import importlib.util
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,7 +37,14 @@ FAST_IN_JAX = {
 REGIMES_IN_JAX = ("ordinary", "masked")
 """Each operation compiles for each shape, so that a file takes a minute with all of them."""
 
+SLOW = ("contrastive_negatives", "margins", "right_margins")
+"""Files that take half a minute: rows that are compared with each other cannot share calls."""
+
 BLAMED = (Verdict.FAIL, Verdict.ERROR)
+
+
+def marked(files: list[Path]) -> list[Any]:
+    return [pytest.param(f, marks=pytest.mark.slow if f.stem in SLOW else (), id=f.stem) for f in files]
 
 
 @pytest.fixture(autouse=True)
@@ -106,7 +114,7 @@ def blame(found: Run) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("file", BROKEN, ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", marked(BROKEN))
 def test_each_broken_loss_fails_on_the_checks_that_fit_its_mistake(file: Path) -> None:
     expected = caught_by(file)
     regimes = regimes_of(file)
@@ -138,9 +146,7 @@ def test_every_loss_has_broken_versions() -> None:
     assert {loss: found[loss] for loss in bundled if found[loss] < 3} == {}
 
 
-@pytest.mark.parametrize(
-    "file", [file for file in RIGHT if "jax" not in file.stem], ids=lambda file: file.stem
-)
+@pytest.mark.parametrize("file", marked([file for file in RIGHT if "jax" not in file.stem]))
 @pytest.mark.parametrize("seed", [SEEDS[0], *(pytest.param(s, marks=pytest.mark.slow) for s in SEEDS[1:])])
 def test_right_losses_in_other_styles_are_never_blamed(file: Path, seed: int) -> None:
     assert blame(check(file, seed=seed)) == []
