@@ -20,6 +20,7 @@ from lossproof.builtin.adapters.portable import (
     _softmax,
     everywhere,
 )
+from lossproof.builtin.adapters.portable_contrastive import _across
 
 Array = Any
 
@@ -53,9 +54,8 @@ def _residual(cosines: Array, labels: Array, target: Array, scale: float) -> Arr
 
 
 def _unnormalised(in_u: Array, u: Array, length: Array, like: Array) -> Array:
-    """The derivative in x from that in x/‖x‖: what is at right angles to x, over its length."""
-    along = array_namespace(u).sum(in_u * u, axis=-1, keepdims=True)
-    return _round_once((in_u - along * u) / length, like)
+    """The derivative in x from that in x/‖x‖."""
+    return _round_once(_across(in_u, u, length), like)
 
 
 def _by_cosine(

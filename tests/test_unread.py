@@ -77,7 +77,7 @@ def test_only_losses_that_leave_entries_unread_have_the_regime():
 def test_nan_where_nothing_is_read_leaves_the_truth_decided():
     form = FORMATS["float32"]
     for case in cases("unread"):
-        assert answers.void(SEQUENCES, case) is None
+        assert answers.point_of(SEQUENCES, case).void is None
         reference = value_reference(SEQUENCES, case, form, flush=False)
         assert np.isfinite(reference.expected)
         cotangent = np.ones((), np.float32)
@@ -90,7 +90,7 @@ def test_nan_where_it_is_read_is_illegal_as_ever():
     case = next(case for case in cases("ordinary") if counts(case).any())
     at = tuple(np.argwhere(counts(case))[0])
     case.inputs["logits"][at] = np.nan
-    found = answers.void(SEQUENCES, case)
+    found = answers.point_of(SEQUENCES, case).void
     assert found is not None
     assert found.all()
 

@@ -36,21 +36,17 @@ def point_of(spec: Spec, case: Case, extra: Mapping[str, Array] | None = None) -
         elif isinstance(value, int | float):
             numbers[name] = value
     dimensions = bind_dimensions(spec, {name: array.shape for name, array in case.inputs.items()})
-    rows = _rows(spec, case)
-    return Point(arrays | dict(extra or {}), numbers, dimensions, FORMATS[case.dtype], rows, void(spec, case))
+    rows = spec.independent if spec.independent in output_names(spec, case) else None
+    return Point(
+        arrays | dict(extra or {}), numbers, dimensions, FORMATS[case.dtype], rows, _void(spec, case, rows)
+    )
 
 
-def _rows(spec: Spec, case: Case) -> str | None:
-    """The dimension along which the results at a case do not touch each other; None where they do."""
-    return spec.independent if spec.independent in output_names(spec, case) else None
-
-
-def void(spec: Spec, case: Case) -> Array | None:
+def _void(spec: Spec, case: Case, rows: str | None) -> Array | None:
     """Which results nobody will judge, because they depend on a nan or +inf, which no domain allows.
 
     A mask of rows, of no dimensions where it concerns all of them; None for no result.
     """
-    rows = _rows(spec, case)
     found: Array | None = None
     for name, declared in spec.inputs.items():
         bad = _illegal(spec, case, name) if declared.is_real else None

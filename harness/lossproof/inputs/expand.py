@@ -19,6 +19,7 @@ from lossproof.inputs.regimes import POISONED, UNREAD, poison, regime_of
 from lossproof.inputs.regimes.sketch import Sketch
 from lossproof.inputs.variables import sizes_with, snap_to_grid, variable
 from lossproof.oracle.unread import unread
+from lossproof.spec.graph import kind_of
 from lossproof.spec.model import Domain, Spec, Variable
 
 
@@ -158,8 +159,8 @@ def _fill_unread(spec: Spec, inputs: dict[str, Array], values: Mapping[str, Any]
 
 
 def _typed(array: Array, domain: Domain, dtype: str) -> Array:
-    if domain in (Domain.CLASS_INDEX, Domain.CLASS_ID, Domain.PERMUTATION):
+    if kind_of(domain) == "integer":
         return array.astype(np.int64, copy=False)
-    if domain == Domain.MASK:
+    if kind_of(domain) == "boolean":
         return array.astype(np.bool_, copy=False)
     return array if array.dtype == numpy_dtype(dtype) else to_dtype(array, dtype)

@@ -13,6 +13,7 @@ from lossproof.inputs.case import Array
 from lossproof.inputs.dice import Dice, to_dtype
 from lossproof.inputs.plain import plain
 from lossproof.inputs.sizes import dimension_names, extent
+from lossproof.spec.graph import kind_of
 from lossproof.spec.model import Domain, Shape, Spec, Variable
 
 OWN_SIZE = 3
@@ -31,9 +32,7 @@ def variable(spec: Spec, part: Variable, sizes: Mapping[str, int], dtype: str, d
         raise SpecError(f"a variable of {spec.loss} needs 'like', or 'shape' and 'domain'")
     classes = anatomy(spec).labelled
     array = plain(part.domain, extent(part.shape, sizes), dice, sizes[classes] if classes else 2)
-    if part.domain in (Domain.CLASS_INDEX, Domain.CLASS_ID, Domain.PERMUTATION, Domain.MASK):
-        return array
-    return to_dtype(array, dtype)
+    return to_dtype(array, dtype) if kind_of(part.domain) == "real" else array
 
 
 def snap_to_grid(

@@ -11,6 +11,7 @@ finer rounding is at most in proportion. Higham, Accuracy and Stability of Numer
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import NamedTuple
@@ -40,6 +41,11 @@ def is_exactly(term: Term, value: float) -> Array:
     """Where an operand is certainly this number."""
     same = term.view == value
     return same if exact(term.radius) else np.asarray(same & (term.radius == 0))
+
+
+def _depth(count: int) -> int:
+    """How many roundings a term of a pairwise sum goes through."""
+    return math.ceil(math.log2(count)) if count > 1 else 0
 
 
 def _sigmoid(x: Array) -> Array:
@@ -98,8 +104,10 @@ class Radii:
     def _add(self, out: Array, x: Term, y: Term) -> Radius:
         if exact(x.radius) or exact(y.radius):
             return self._finish(out, x.radius if exact(y.radius) else y.radius)
-        # two infinities may cancel
-        both = np.where(np.isinf(x.radius) & np.isinf(y.radius), np.nan, x.radius + y.radius)
+        both = np.asarray(x.radius + y.radius)
+        if not np.maximum.reduce(both, axis=None, initial=0.0) < np.inf:
+            # two infinities may cancel
+            both = np.where(np.isinf(x.radius) & np.isinf(y.radius), np.nan, both)
         return self._finish(out, both)
 
     _sub = _add
@@ -249,7 +257,7 @@ class Radii:
         inherited: Radius = 0.0
         if not exact(x.radius):
             inherited = np.sum(spread(x.radius, x.view.shape), axis=axes, keepdims=keep)
-        depth = math.ceil(math.log2(count)) if count > 1 else 0
+        depth = _depth(count)
         if not depth or not self.rounding.step or (x.binary and count <= 1 / self.rounding.step):
             return inherited
         sizes = np.sum(np.abs(x.view), axis=axes, keepdims=keep)
@@ -317,7 +325,7 @@ class Radii:
             inherited = np.sqrt(np.sum(scaled * scaled, axis=axes, keepdims=True)) * most
             inherited = np.where(np.isinf(most), np.inf, inherited)
             inherited = inherited if keep else np.squeeze(inherited, axes)
-        depth = math.ceil(math.log2(count)) if count > 1 else 0
+        depth = _depth(count)
         return self._finish(out, inherited + out * self.rounding.step * (depth + 1) / 2)
 
     def _unit(self, out: Array, x: Term, axes: tuple[int, ...]) -> Radius:
@@ -334,7 +342,7 @@ class Radii:
         if not exact(x.radius):
             inherited = inherited + spread(x.radius, left.shape) @ (right + y.radius)
         count = left.shape[-1]
-        depth = math.ceil(math.log2(count)) if count > 1 else 0
+        depth = _depth(count)
         if not self.rounding.step:
             return inherited
 
@@ -356,13 +364,14 @@ class Radii:
         # an entry far below the maximum has no part in it: its radius counts with itself alone
         return steps + x.radius + _top_radius(found, x, top), _top_radius(found, x, top)
 
-    def _total(self, found: SoftmaxFamily, x: Term, shifts: Array) -> Array:
-        """The relative radius of the sum of the weights."""
+    def _total(self, found: SoftmaxFamily, x: Term, ask: Callable[[], Array]) -> Array:
+        """The relative radius of the sum of the weights. ask: for the radii of the shifted entries."""
         count = found.weights.shape[found.axis]
         step = self.rounding.step
         if exact(x.radius):
             moved = found.moment * step
         else:
+            shifts = ask()
             near = found.weights * np.expm1(np.minimum(shifts, 1.0))
             near = np.where(shifts <= 1.0, near, np.exp(np.minimum(found.shifted + shifts, 700.0)))
             near = np.where(np.isneginf(found.shifted), 0.0, near)
@@ -371,55 +380,56 @@ class Radii:
             # what underflows may come out as 0, and in a format of few exponents that adds up
             small = (found.weights < self.rounding.least) & (found.weights > 0)
             moved = moved + self.rounding.least * np.sum(small, axis=found.axis, keepdims=True)
-        depth = math.ceil(math.log2(count)) if count > 1 else 0
+        depth = _depth(count)
         return np.asarray(moved / found.total + (depth + 1) * step)
 
-    def _log_total(self, found: SoftmaxFamily, relative: Array, shifts: Array) -> Array:
+    def _log_total(self, found: SoftmaxFamily, relative: Array, ask: Callable[[], Array]) -> Array:
+        """The radius of the logarithm of that sum, with its relative radius."""
         inside = np.where(relative < 1, relative / (1 - np.minimum(relative, 0.999)), np.nan)
         far = relative >= 1
         if far.any():
             # the logarithm of the sum moves no farther than the entry that moves most
-            most = np.where(np.isneginf(found.shifted), 0.0, shifts)
+            most = np.where(np.isneginf(found.shifted), 0.0, ask())
             most = np.max(most, axis=found.axis, keepdims=True)
             # past the largest number code has infinities, and takes one from another
             most = np.where(np.isinf(most), np.nan, most)
-            depth = math.ceil(math.log2(max(found.weights.shape[found.axis], 1)))
+            depth = _depth(found.weights.shape[found.axis])
             inside = np.where(far, most + 2 * (depth + 1) * self.rounding.step, inside)
         return np.asarray(inside + self.rounding.step * np.abs(found.log_total))
 
     def _logsumexp(self, out: Array, x: Term, axes: tuple[int, ...], keep: bool) -> Radius:
         found = self._family(x.view, axes[0])
         shifts, top = self._shifts(found, x)
-        radius = top + self._log_total(found, self._total(found, x, shifts), shifts)
+        radius = top + self._log_total(found, self._total(found, x, lambda: shifts), lambda: shifts)
         radius = np.where(np.isneginf(found.top), 0.0, radius)
         return self._finish(out, radius if keep else np.squeeze(radius, axes[0]))
 
     def _log_softmax(self, out: Array, x: Term, axis: int) -> Radius:
         found = self._family(x.view, axis)
         shifts, _ = self._shifts(found, x)
-        radius = shifts + self._log_total(found, self._total(found, x, shifts), shifts)
-        masked = np.isneginf(out)
-        return self._finish(out, np.where(masked, 0.0, radius) if masked.any() else radius)
+        total = self._total(found, x, lambda: shifts)
+        return self._finish_log(out, shifts + self._log_total(found, total, lambda: shifts))
 
     def _take_log_softmax(self, out: Array, x: Term, index: Term, axis: int) -> Radius:
         found = self._family(x.view, axis)
+        # exact logits seldom need the shifts of all classes
+        shifts = functools.cache(lambda: self._shifts(found, x)[0])
         if exact(x.radius):
-            steps = self.rounding.step * structure.take(found.distance, index.view)
-            # the shifts themselves are asked for where the sum is as uncertain as it is large, and nowhere else
-            shifts, total = found.distance, self._total(found, x, found.distance)
+            own = self.rounding.step * structure.take(found.distance, index.view)
         else:
-            shifts, _ = self._shifts(found, x)
-            steps, total = structure.take(np.asarray(shifts), index.view), self._total(found, x, shifts)
-        if exact(x.radius) and (total >= 1).any():
-            shifts, _ = self._shifts(found, x)
-        radius = steps + np.squeeze(self._log_total(found, total, shifts), axis)
+            own = structure.take(shifts(), index.view)
+        total = self._log_total(found, self._total(found, x, shifts), shifts)
+        return self._finish_log(out, own + np.squeeze(total, axis))
+
+    def _finish_log(self, out: Array, radius: Array) -> Radius:
+        """A class of probability 0 has the logarithm −inf exactly."""
         masked = np.isneginf(out)
         return self._finish(out, np.where(masked, 0.0, radius) if masked.any() else radius)
 
     def _softmax(self, out: Array, x: Term, axis: int) -> Radius:
         found = self._family(x.view, axis)
         shifts, _ = self._shifts(found, x)
-        total = self._total(found, x, shifts)
+        total = self._total(found, x, lambda: shifts)
         others = np.where(total < 1, total / (1 - np.minimum(total, 0.999)), np.nan) + self.rounding.step
         # where a shift is uncertain by much, the weight is next to nothing or anything up to 1
         if np.maximum.reduce(shifts, axis=None, initial=0.0) <= 2.0**-8:

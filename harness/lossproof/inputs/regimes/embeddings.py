@@ -15,7 +15,7 @@ from lossproof.inputs.anatomy import Anatomy
 from lossproof.inputs.case import Array
 from lossproof.inputs.dice import to_dtype
 from lossproof.inputs.plain import nonzero
-from lossproof.inputs.regimes.reals import huge, ordinary, subnormal, tiny
+from lossproof.inputs.regimes.reals import huge, ordinary, subnormal, tiny, vectors
 from lossproof.inputs.regimes.sketch import Regime, Sketch
 
 Lines = Callable[[Sketch], Array]
@@ -91,10 +91,6 @@ def _paint(s: Sketch, lines: Lines, *, zero: bool = False) -> None:
         start = end
 
 
-def _several(parts: Anatomy) -> bool:
-    return parts.classes is not None
-
-
 def _alone(parts: Anatomy) -> bool:
     """Where rows touch each other, the products of huge vectors are infinities of both signs in right code too."""
     return parts.independent is not None
@@ -117,6 +113,6 @@ EMBEDDINGS = (
     Regime("tiny", _by(tiny)),
     Regime("subnormal", _by(subnormal)),
     Regime("zero_vector", partial(_paint, lines=_zero_vector, zero=True)),
-    Regime("one_feature", _by(ordinary), _several, classes="one"),
-    Regime("many_features", _by(ordinary), _several, classes="many", batches=1),
+    Regime("one_feature", _by(ordinary), vectors, classes="one"),
+    Regime("many_features", _by(ordinary), vectors, classes="many", batches=1),
 )

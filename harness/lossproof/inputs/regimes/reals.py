@@ -74,7 +74,7 @@ def _pair(parts: Anatomy) -> bool:
     return len(parts.main) > 1
 
 
-def _vectors(parts: Anatomy) -> bool:
+def vectors(parts: Anatomy) -> bool:
     return parts.classes is not None
 
 
@@ -95,6 +95,6 @@ REALS = (
     Regime("huge", _by(huge)),
     Regime("tiny", _by(tiny)),
     Regime("subnormal", _by(subnormal)),
-    Regime("one_feature", _by(ordinary), _vectors, classes="one"),
-    Regime("many_features", _by(ordinary), _vectors, classes="many", batches=1),
+    Regime("one_feature", _by(ordinary), vectors, classes="one"),
+    Regime("many_features", _by(ordinary), vectors, classes="many", batches=1),
 )
