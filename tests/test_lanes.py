@@ -9,7 +9,8 @@ import pytest
 
 from lossproof.audit import lanes
 from lossproof.audit.cost import seconds
-from lossproof.audit.share import Share
+from lossproof.audit.run import _together
+from lossproof.audit.share import ALL
 from lossproof.audit.worker import Batch, Order, Settings
 
 SETTINGS = Settings("quick", 0, ())
@@ -17,7 +18,7 @@ SETTINGS = Settings("quick", 0, ())
 
 def batch(framework: str, count: int, mode: str = "eager") -> Batch:
     """A batch of `count` cells."""
-    order = Order("mine.py:f", "mine.f", "mse", framework, "cpu", mode, "float32", Share.ALL, False)
+    order = Order("mine.py:f", "mine.f", "mse", framework, "cpu", mode, "float32", ALL, False)
     return Batch((order,) * count, SETTINGS)
 
 
@@ -88,3 +89,29 @@ def test_lanes_share_what_is_left_of_a_framework_if_that_is_worth_an_import(made
 def test_there_are_no_more_lanes_than_batches(made: list[Fake]) -> None:
     list(lanes.examine([batch("numpy", 1)], 8))
     assert len(made) == 1
+
+
+def test_numpy_goes_along_with_a_framework_that_takes_time_to_import() -> None:
+    orders = [
+        Order("mine.py:f", "mine.f", loss, framework, "cpu", "eager", "float32", ALL, False)
+        for loss, framework in (("mse", "numpy"), ("mse", "torch"), ("mse", "jax"), ("hinge", "numpy"))
+    ]
+    together = [Batch(each, SETTINGS) for each in _together(orders)]
+    assert [(each.framework, len(each.orders)) for each in together] == [
+        ("torch", 2),
+        ("jax", 1),
+        ("numpy", 1),
+    ]
+
+
+def test_the_cells_of_a_batch_that_ended_the_process_are_tried_one_by_one(
+    made: list[Fake], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def end(lane: Fake, future: Future[Any]) -> Any:
+        size = len(lane.batch.orders) if lane.batch is not None else 0
+        lane.batch = None
+        return lanes.Lost("the process died") if size > 1 else []
+
+    monkeypatch.setattr(Fake, "end", end)
+    found = list(lanes.examine([batch("torch", 3), batch("jax", 1)], 2))
+    assert [(len(each.orders), results) for each, results in found] == [(1, [])] * 4

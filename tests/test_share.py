@@ -1,4 +1,4 @@
-"""What eager and compiled mode of one implementation share of a quick run, and that nothing is left out by it."""
+"""What the modes and dtypes of one implementation share of a quick run, and that nothing is left out by it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import pytest
 from lossproof.audit.plan import Options, plan
 from lossproof.audit.results import Result, Verdict
 from lossproof.audit.run import run
-from lossproof.audit.share import NO_LAWS, ONE_SHAPE, Share, share
+from lossproof.audit.share import ALL, LAWS_IN_EAGER_MODE, ONE_SHAPE, Share, share
+
+ELSEWHERE = ONE_SHAPE.many or ""
 
 LOSSES = """
 import jax
@@ -44,13 +46,13 @@ def test_what_one_mode_skips_the_other_has_looked_at(results: list[Result]) -> N
     eager, compiled = of(results, "right", "eager"), of(results, "right", "compiled")
     assert set(eager) == set(compiled)
     left = {
-        key for key, row in eager.items() if row.verdict is Verdict.SKIP and ONE_SHAPE in (row.reason or "")
+        key for key, row in eager.items() if row.verdict is Verdict.SKIP and ELSEWHERE in (row.reason or "")
     }
     assert {check for check, regime in left if regime is None} == {
         check for check, _ in eager if check.startswith("law:")
     }
     assert {regime for _, regime in left if regime is not None} == {"one_class", "many_classes"}
-    assert all(ONE_SHAPE not in (row.reason or "") for row in compiled.values())
+    assert all(ELSEWHERE not in (row.reason or "") for row in compiled.values())
     asked = [row for key, row in compiled.items() if key in left and row.verdict is Verdict.PASS]
     assert len(asked) > len(left) / 2
 
@@ -64,26 +66,62 @@ def test_a_mistake_in_a_shape_that_only_compiled_mode_meets_is_caught(results: l
     assert ("compiled", "accuracy", "one_class") in failed
 
 
+BOTH = ["float64", "float32"]
+
+
 @pytest.mark.parametrize(
-    ("profile", "mode", "asked", "compiles", "compiled_too", "expected"),
+    ("profile", "mode", "asked", "compiles", "compiled", "expected"),
     [
-        ("quick", "eager", False, True, True, Share.ONE_SHAPE),
-        ("quick", "compiled", False, True, True, Share.ALL),
-        ("quick", "eager", False, True, False, Share.ALL),
-        ("quick", "eager", True, True, False, Share.ALL),
-        ("quick", "eager", True, True, True, Share.ALL),
-        ("quick", "compiled", True, False, True, Share.ALL),
-        ("quick", "eager", False, False, True, Share.ALL),
-        ("standard", "eager", False, True, True, Share.ALL),
-        ("standard", "compiled", False, True, True, Share.NO_LAWS),
-        ("deep", "compiled", False, True, True, Share.ALL),
+        ("quick", "eager", [], True, BOTH, ONE_SHAPE),
+        ("quick", "compiled", [], True, BOTH, ALL),
+        ("quick", "eager", [], True, [], ALL),
+        ("quick", "eager", ["mode"], True, [], ALL),
+        ("quick", "eager", ["mode"], True, BOTH, ALL),
+        ("quick", "compiled", ["mode"], False, BOTH, ALL),
+        ("quick", "eager", ["dtype"], True, BOTH, ONE_SHAPE),
+        ("quick", "eager", [], False, BOTH, ALL),
+        ("standard", "eager", [], True, BOTH, ALL),
+        ("standard", "compiled", [], True, BOTH, LAWS_IN_EAGER_MODE),
+        ("deep", "compiled", [], True, BOTH, ALL),
     ],
 )
 def test_modes_share_where_operations_compile_and_nobody_named_them(
-    profile: str, mode: str, asked: bool, compiles: bool, compiled_too: bool, expected: Share
+    profile: str, mode: str, asked: list[str], compiles: bool, compiled: list[str], expected: Share
 ) -> None:
-    found = share(profile, mode, asked=asked, compiles=compiles, compiled_too=compiled_too)
-    assert found is expected
+    found = share(profile, mode, "float32", asked=asked, compiles=compiles, compiled=compiled)
+    assert found == expected
+
+
+def test_other_dtypes_leave_laws_and_eager_mode_to_the_leading_one_and_say_so() -> None:
+    compiled = share("quick", "compiled", "float64", asked=[], compiles=True, compiled=BOTH)
+    assert compiled.whole is None
+    assert compiled.laws is not None
+    assert "ran in float32" in compiled.laws
+    assert compiled.one_class is not None
+    assert not compiled.one_shape
+    eager = share("quick", "eager", "float64", asked=[], compiles=True, compiled=BOTH)
+    assert eager.whole is not None
+    assert "--mode eager" in eager.whole
+
+
+@pytest.mark.parametrize(
+    ("profile", "asked", "compiles", "compiled"),
+    [
+        ("quick", ["dtype"], True, BOTH),
+        ("quick", ["mode"], True, BOTH),
+        ("quick", [], False, BOTH),
+        ("quick", [], True, ["float64"]),
+        ("standard", [], True, BOTH),
+        ("deep", [], True, BOTH),
+    ],
+)
+@pytest.mark.parametrize("mode", ["eager", "compiled"])
+def test_a_dtype_does_all_where_it_was_named_or_leads_or_compiles_nothing(
+    mode: str, profile: str, asked: list[str], compiles: bool, compiled: list[str]
+) -> None:
+    found = share(profile, mode, "float64", asked=asked, compiles=compiles, compiled=compiled)
+    leading = share(profile, mode, "float32", asked=asked, compiles=compiles, compiled=["float32"])
+    assert found == leading
 
 
 def test_laws_that_only_eager_mode_asks_say_so_in_compiled_mode() -> None:
@@ -93,4 +131,4 @@ def test_laws_that_only_eager_mode_asks_say_so_in_compiled_mode() -> None:
         profile="standard", devices=("cpu",), jobs=1,
     )  # fmt: skip
     rows = [r for r in run(plan(options), lambda e: None).results if r.check.startswith("law:")]
-    assert all((r.reason == NO_LAWS) == (r.mode == "compiled") for r in rows)
+    assert all((r.reason == LAWS_IN_EAGER_MODE.laws) == (r.mode == "compiled") for r in rows)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from lossproof.audit.share import ALL, Share
 from lossproof.audit.turns import Turn, Turns
 from lossproof.checks import laws
 from lossproof.checks.trial import Cell
@@ -43,8 +44,7 @@ def _draw(loss: str, regime: str, profile: str, seed: int, count: int) -> tuple[
 class Cases:
     """Draws for one cell.
 
-    bits: what the deep profile drives up, of a case. one_shape: whether cases keep to the classes of the profile's
-    first shape, in the regimes that can have them.
+    bits: what the deep profile drives up, of a case. share: what of the profile the cell takes.
     """
 
     def __init__(
@@ -55,10 +55,10 @@ class Cases:
         regimes: Sequence[str],
         bits: Callable[[Case], float],
         *,
-        one_shape: bool = False,
+        share: Share = ALL,
     ) -> None:
         self.cell, self.profile, self.seed, self._bits = cell, profile, seed, bits
-        self._one_shape = one_shape
+        self._share = share
         self._all = [r for r in regimes_of(cell.spec) if not regimes or r in regimes]
 
     @functools.cached_property
@@ -66,13 +66,11 @@ class Cases:
         return [regime for regime in self._all if regime not in self.left_out]
 
     @functools.cached_property
-    def left_out(self) -> list[str]:
-        """The regimes that have shapes of their own, where cases keep to one shape."""
-        if not self._one_shape:
-            return []
-        first = self.profile.shapes[:1]
-        usual = self._dims("ordinary", first)
-        return [regime for regime in self._all if self._dims(regime, first) != usual]
+    def left_out(self) -> dict[str, str]:
+        """The regimes that another cell takes, and why, because they have shapes of their own."""
+        reasons = {"one": self._share.one_class, "many": self._share.many}
+        found = {regime: reasons.get(regime_of(self.cell.spec, regime).classes) for regime in self._all}
+        return {regime: reason for regime, reason in found.items() if reason is not None}
 
     def of_regime(self, regime: str) -> Iterator[Case]:
         """The cases of a regime, in the order in which they were drawn."""
@@ -92,7 +90,7 @@ class Cases:
                 recipe = self._resized(recipe, place + number // 2, self.profile.coupled)
             elif self.cell.mode == "compiled" and not driven:
                 recipe = self._resized(recipe, number, self.profile.compiled)
-            elif self._one_shape:
+            elif self._share.one_shape:
                 recipe = self._resized(recipe, number, self.profile.shapes[:1])
             yield self._expand(recipe, turn)
 

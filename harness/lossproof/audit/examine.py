@@ -12,7 +12,7 @@ from lossproof.audit.gather import findings_of, results_of
 from lossproof.audit.ledger import Ledger
 from lossproof.audit.observe import observe
 from lossproof.audit.results import Finding, Result
-from lossproof.audit.share import NO_LAWS, ONE_SHAPE, Share
+from lossproof.audit.share import ALL, Share
 from lossproof.checks import BY_REGIME, NAMES, accuracy, laws, shape_and_dtype
 from lossproof.checks.cell import Cell
 from lossproof.inputs import Case, Profile
@@ -32,20 +32,20 @@ class Examination:
         seed: int,
         regimes: Sequence[str],
         waivers: Sequence[Waiver],
-        share: Share = Share.ALL,
+        share: Share = ALL,
         false_laws: frozenset[str] = frozenset(),
     ) -> None:
         self.cell, self.share, self.false_laws = cell, share, false_laws
-        self.cases = Cases(cell, profile, seed, regimes, self._bits, one_shape=share is Share.ONE_SHAPE)
+        self.cases = Cases(cell, profile, seed, regimes, self._bits, share=share)
         self.ledger = Ledger(cell, waivers)
         self.examined = CaseExamination(cell, self.cases, self.ledger)
 
     def run(self) -> tuple[list[Result], list[Finding]]:
         """The rows and the findings of the cell."""
         self.examined.run()
-        for regime in self.cases.left_out:
+        for regime, reason in self.cases.left_out.items():
             for each in BY_REGIME:
-                self.ledger.row(each.NAME, regime).skip(f"{regime} {ONE_SHAPE}")
+                self.ledger.row(each.NAME, regime).skip(f"{regime} {reason}")
         self._note_errors()
         for name in self.cell.spec.laws:
             self._examine_law(name)
@@ -65,10 +65,8 @@ class Examination:
             reason = "the law is false for its definition"
         if reason is None and not self.examined.accepted:
             reason = self._why_not(check)
-        if reason is None and self.share is Share.NO_LAWS:
-            reason = NO_LAWS
-        if reason is None and self.share is Share.ONE_SHAPE:
-            reason = f"the law {ONE_SHAPE}"
+        if reason is None:
+            reason = self.share.laws
         if reason is not None:
             row.skip(reason)
             return

@@ -1,7 +1,8 @@
 """Worker processes, each in a lane of its own, so that it can be said which of them does what.
 
 A lane keeps to the framework that it has imported as long as there is work for that, and the longest batches come
-first. A process that dies takes its own batch with it, and the lane goes on with another.
+first. A process that dies loses its own batch, of which each cell is then tried by itself, and the lane goes on with
+another.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class _Lane:
         if self._pool is not None and not self._pool.active:
             self.stop()  # the process died between two batches
         self.batch = batch
-        self.imported |= {order.framework for order in batch.orders}
+        self.imported.add(batch.framework)
         if self._pool is None:
             # a forked copy of a process in which torch or jax has threads may hang
             context = multiprocessing.get_context("spawn")
@@ -81,7 +82,7 @@ def examine(
     """Each batch, of one framework, with what came of it, in the order in which they are done."""
     waiting: dict[str, list[worker.Batch]] = defaultdict(list)
     for batch in sorted(batches, key=_cost):
-        waiting[batch.orders[0].framework].append(batch)
+        waiting[batch.framework].append(batch)
     lanes = [_Lane() for _ in range(min(jobs, len(batches)))]
     running: dict[Future[list[CellFinished]], tuple[_Lane, worker.Batch]] = {}
     idle = list(lanes)
@@ -98,7 +99,12 @@ def examine(
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 lane, batch = running.pop(future)
                 idle.append(lane)
-                yield batch, lane.end(future)
+                found = lane.end(future)
+                if isinstance(found, Lost) and len(batch.orders) > 1:
+                    # one of them ended the process; the others are not to be lost with it
+                    waiting[batch.framework] += batch.apart()
+                else:
+                    yield batch, found
     except BaseException:
         for lane in lanes:
             lane.stop()

@@ -166,20 +166,18 @@ def cells_of(implementation: Implementation, options: Options) -> list[PlannedCe
 
 def _shared(cells: list[PlannedCell], options: Options) -> list[PlannedCell]:
     """The cells of an implementation, each with its share."""
-    compiled = {(cell.device, cell.dtype) for cell in cells if cell.mode == "compiled" and cell.skip is None}
-    return [
-        replace(
-            cell,
-            share=share(
-                options.profile,
-                cell.mode,
-                asked=bool(options.modes),
-                compiles=framework(cell.implementation.framework).compiles_operations,
-                compiled_too=(cell.device, cell.dtype) in compiled,
-            ),
-        )
-        for cell in cells
-    ]
+    asked = [word for word, named in (("mode", options.modes), ("dtype", options.dtypes)) if named]
+    shared = []
+    for cell in cells:
+        compiled = [
+            other.dtype
+            for other in cells
+            if (other.device, other.mode, other.skip) == (cell.device, "compiled", None)
+        ]
+        compiles = framework(cell.implementation.framework).compiles_operations
+        its = share(options.profile, cell.mode, cell.dtype, asked=asked, compiles=compiles, compiled=compiled)
+        shared.append(replace(cell, share=its, skip=cell.skip or its.whole))
+    return shared
 
 
 def _unwanted(implementation: Implementation, mode: str, options: Options) -> str | None:

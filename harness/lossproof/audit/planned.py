@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from lossproof.audit.results import Problem
 from lossproof.audit.reuse.sources import Sources
 from lossproof.audit.reuse.surroundings import Surroundings
-from lossproof.audit.share import Share
+from lossproof.audit.share import ALL, Share
 from lossproof.implementation import AdapterSkip, Implementation
 
 
@@ -47,7 +47,7 @@ class PlannedCell:
     mode: str
     dtype: str
     skip: str | None = None
-    share: Share = Share.ALL
+    share: Share = ALL
 
 
 @dataclass

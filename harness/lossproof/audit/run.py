@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 
 import lossproof
@@ -108,15 +108,26 @@ def _in_processes(
 ) -> Iterator[CellFinished | Problem]:
     from lossproof.audit import lanes  # and with it what starts processes
 
-    together: dict[tuple[str, str, str], list[worker.Order]] = {}
-    for order in orders:
-        together.setdefault((order.loss, order.dtype, order.framework), []).append(order)
-    batches = [worker.Batch(tuple(each), settings, watch) for each in together.values()]
+    batches = [worker.Batch(each, settings, watch) for each in _together(orders)]
     for batch, results in lanes.examine(batches, jobs):
         if isinstance(results, lanes.Lost):
             yield from (_lost(order, results.reason) for order in batch.orders)
         else:
             yield from results
+
+
+def _together(orders: Sequence[worker.Order]) -> list[tuple[worker.Order, ...]]:
+    """Orders that share what the oracle answers, those of one framework to import in each; NumPy's go along."""
+    heavy: dict[tuple[str, str], str] = {}
+    for order in orders:
+        if order.framework != "numpy":
+            heavy.setdefault((order.loss, order.dtype), order.framework)
+    together: dict[tuple[str, str, str], list[worker.Order]] = {}
+    for order in orders:
+        numpy, asked = order.framework == "numpy", (order.loss, order.dtype)
+        framework = heavy.get(asked, order.framework) if numpy else order.framework
+        together.setdefault((*asked, framework), []).append(order)
+    return [tuple(each) for each in together.values()]
 
 
 def _in_this_process(

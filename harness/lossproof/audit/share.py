@@ -1,36 +1,60 @@
-"""What of a profile a cell takes, where the other mode of the same implementation takes the rest.
+"""What of a profile a cell takes, where other cells of the same implementation take the rest.
 
 A framework that compiles each operation for each shape, eager mode too, spends almost all of a quick run on that:
 some twenty operations for a shape, where the compiled function is one. So compiled mode takes all that asks for more
-shapes, and eager mode what one shape tells. A run that looks long, or in modes that were asked for, shares nothing.
+shapes, and eager mode what one shape tells; and what depends little on the dtype runs in one of them. A run that looks
+long, or in modes or dtypes that were asked for, shares nothing of that kind.
 """
 
 from __future__ import annotations
 
-from enum import StrEnum
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+LEADING = "float32"
 
 
-class Share(StrEnum):
-    """ALL: everything. NO_LAWS: eager mode takes them. ONE_SHAPE: compiled mode takes the laws and other shapes."""
+@dataclass(frozen=True)
+class Share:
+    """Everything but what has a reason here. whole: why the cell does not run. laws: why it takes no laws.
 
-    ALL = "all"
-    NO_LAWS = "no laws"
-    ONE_SHAPE = "one shape"
+    one_class: why it leaves out the regimes of one class (or feature), many: those of many. With both, all of its
+    cases keep to one shape.
+    """
+
+    whole: str | None = None
+    laws: str | None = None
+    one_class: str | None = None
+    many: str | None = None
+
+    @property
+    def one_shape(self) -> bool:
+        return self.one_class is not None and self.many is not None
 
 
-NO_LAWS = "laws run compiled with --mode compiled; here they ran in eager mode"
-ONE_SHAPE = "ran in compiled mode; it runs in eager mode with --mode eager"
+ALL = Share()
+LAWS_IN_EAGER_MODE = Share(laws="laws run compiled with --mode compiled; here they ran in eager mode")
+_ELSEWHERE = "ran in compiled mode; it runs in eager mode with --mode eager"
+ONE_SHAPE = Share(laws=f"the law {_ELSEWHERE}", one_class=_ELSEWHERE, many=_ELSEWHERE)
 
 
-def share(profile: str, mode: str, *, asked: bool, compiles: bool, compiled_too: bool) -> Share:
+def share(
+    profile: str, mode: str, dtype: str, *, asked: Sequence[str], compiles: bool, compiled: Sequence[str]
+) -> Share:
     """The share of a cell.
 
-    asked: whether the user named the modes. compiles: whether the framework compiles in eager mode too.
-    compiled_too: whether the implementation runs in compiled mode, on the same device in the same dtype.
+    asked: which of "mode" and "dtype" the user named. compiles: whether the framework compiles in eager mode too.
+    compiled: the dtypes in which the implementation runs in compiled mode, on the same device.
     """
-    if asked or profile == "deep":
-        return Share.ALL
-    divided = profile == "quick" and compiles and compiled_too
+    if "mode" in asked or profile == "deep":
+        return ALL
+    if profile != "quick" or not compiles or dtype not in compiled:
+        return LAWS_IN_EAGER_MODE if mode == "compiled" else ALL
+    leading = LEADING if LEADING in compiled else compiled[0]
+    follows = "dtype" not in asked and dtype != leading
     if mode == "compiled":
-        return Share.ALL if divided else Share.NO_LAWS
-    return Share.ONE_SHAPE if divided else Share.ALL
+        elsewhere = f"ran in {leading}; it runs in {dtype} with --dtype {dtype}"
+        # how many terms a sum has matters to a dtype, and that it has one does not
+        return Share(laws=f"the law {elsewhere}", one_class=elsewhere) if follows else ALL
+    reason = f"eager mode ran in {leading}, and {dtype} in compiled mode; this runs with --mode eager"
+    return Share(whole=reason) if follows else ONE_SHAPE

@@ -6,7 +6,8 @@ import functools
 import os
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from lossproof import waivers
 from lossproof.audit import memory
@@ -62,11 +63,23 @@ class Settings:
 
 @dataclass(frozen=True)
 class Batch:
-    """Cells of one loss, framework and dtype, which share what the oracle answers; and how to run them."""
+    """Cells of one loss and dtype, which share what the oracle answers; and how to run them.
+
+    They are of one framework, or of NumPy and another.
+    """
 
     orders: tuple[Order, ...]
     settings: Settings
     watch: Watch | None = None
+
+    @property
+    def framework(self) -> str:
+        """What takes time to import."""
+        return next((o.framework for o in self.orders if o.framework != "numpy"), "numpy")
+
+    def apart(self) -> Iterator[Batch]:
+        """Each of the cells by itself."""
+        return (replace(self, orders=(order,)) for order in self.orders)
 
 
 def start() -> None:

@@ -71,7 +71,7 @@ class CellCache:
                     cell.dtype,
                     i.target,
                     i.spec,
-                    cell.share,
+                    asdict(cell.share),
                 ],
                 "settings": dict(self.settings),
                 "waivers": [
