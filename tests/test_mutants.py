@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import mutant_table
 from lossproof.spec import library
 from mutant_runs import BROKEN, RIGHT, blame, blamed, caught, check, in_jax
 
@@ -61,6 +62,28 @@ def test_every_loss_has_broken_and_right_versions(files: list[Path], least: int)
     found = declared(files)
     few = {loss: sorted(found[loss]) for loss in library.names() if len(found[loss]) < least}
     assert few == {}
+
+
+SQUARES = """
+from lossproof import implements
+
+CAUGHT_BY = {"squares": ("accuracy",)}
+
+@implements("mse", framework="numpy", dtypes=["float32"])
+def squares(prediction, target):
+    return (FACTOR * (prediction - target) ** 2).mean(axis=-1)
+"""
+
+
+@pytest.mark.parametrize("factor", ["1", "2"])
+def test_the_table_counts_what_is_missed_and_what_is_blamed(tmp_path: Path, factor: str) -> None:
+    wrong = int(factor != "1")
+    for name in ("of_mine", "right_of_mine"):
+        (tmp_path / f"{name}.py").write_text(SQUARES.replace("FACTOR", factor))
+    found = mutant_table.tally(tmp_path / "of_mine.py")
+    assert (found.broken["mse"], found.caught["mse"], len(found.wrong)) == (1, wrong, 1 - wrong)
+    found = mutant_table.tally(tmp_path / "right_of_mine.py")
+    assert (found.right["mse"], found.blamed["mse"], bool(found.wrong)) == (1, wrong, bool(wrong))
 
 
 @pytest.mark.parametrize("file", [file for file in RIGHT if not in_jax(file)], ids=id_of)
