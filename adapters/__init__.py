@@ -1,4 +1,4 @@
-"""The bundled adapters, one file per library.
+"""The bundled adapters, one file or package per library.
 
-A file is named so that it does not shadow the library it binds: torch_functional.py, not torch.py.
+Each is named so that it does not shadow the library it binds: torch_functional.py, not torch.py.
 """

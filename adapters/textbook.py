@@ -1,7 +1,7 @@
 """Losses with the mistakes that people really make, one mistake each, named for it.
 
 For demonstration: `lossproof check textbook` finds every one. The last line of a docstring names the check
-that is expected to find it first. None of this is to be copied; adapters/portable.py is.
+that is expected to find it first. None of this is to be copied; adapters/portable is.
 """
 
 from __future__ import annotations

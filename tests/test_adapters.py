@@ -9,6 +9,7 @@ import importlib
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import ml_dtypes
@@ -16,6 +17,7 @@ import mpmath
 import numpy as np
 import pytest
 
+from lossproof.implementation import discover
 from lossproof.implementation.declare import declarations
 
 mpmath.mp.dps = 40
@@ -143,7 +145,6 @@ DEFECTIVE = {
     "torch_functional.kl_div_of_softened",
     "optax_losses.kl_divergence_of_softened",
 }
-PORTABLE = ("portable", "portable_distributions", "portable_classification", "portable_preferences")
 LIBRARIES = ("torch_functional", "jax_nn", "optax_losses", "scipy_special")
 
 
@@ -166,7 +167,7 @@ def _adapter(name: str) -> Any:
 
 
 def _portable(name: str) -> Any:
-    return next(getattr(module, name) for module in map(_adapter, PORTABLE) if hasattr(module, name))
+    return getattr(_adapter("portable"), name)
 
 
 @contextmanager
@@ -274,7 +275,8 @@ def test_portable_cross_entropy_parameters(framework: str) -> None:
 def test_portable_gradients_agree_across_frameworks(loss: str) -> None:
     """NumPy's closed forms and both automatic derivatives, with cotangents of every sign, and 0."""
     jax, torch = pytest.importorskip("jax"), pytest.importorskip("torch")
-    function, closed = _portable(loss), _portable(f"_{loss}_gradient")
+    function = _portable(loss)
+    closed = declarations(function)[0].gradient
     inputs = TRUTHS[loss][0]
     wrt = 1 if loss in ("kl_divergence", "distribution_cross_entropy") else 0
     cotangent = np.array([1, 0.5, -2, 3, 0, -0.25])
@@ -299,3 +301,23 @@ def test_portable_gradients_agree_across_frameworks(loss: str) -> None:
         np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-14)
         _, forward = jax.jvp(of_one, (at[wrt],), (jax.numpy.ones_like(at[wrt]),))
         np.testing.assert_allclose(np.asarray(forward) @ cotangent, expected.sum(), rtol=1e-12, atol=1e-12)
+
+
+def test_a_bundled_package_has_the_losses_of_all_its_files() -> None:
+    """What a file declares and the package does not import would be found by nobody."""
+    package = _adapter("portable")
+    files = [file for file in Path(package.__path__[0]).glob("*.py") if file.stem != "__init__"]
+    modules = {file.stem: _adapter(f"portable.{file.stem}") for file in files}
+    declared = {
+        name
+        for module in modules.values()
+        for name, value in vars(module).items()
+        if declarations(value) and value.__module__ == module.__name__
+    }
+    found, problems = discover("portable")
+    assert problems == []
+    assert {each.name for each in found} == {f"portable.{name}" for name in declared}
+    assert not declared & set(modules), "a module of a loss's name hides the loss, or it the module"
+    kl = next(each for each in found if each.name == "portable.kl_divergence")
+    assert (Path(kl.path).name, kl.target) == ("divergences.py", "portable:kl_divergence")
+    assert [each.name for each in discover(kl.target)[0]] == [kl.name] * 3

@@ -443,6 +443,25 @@ def test_bfloat16_does_not_pass_for_tf32_under_a_common_offset(write: Write) -> 
 # ---- derivatives written by hand
 
 
+def test_a_snippet_imports_a_written_gradient_from_the_module_that_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "package_with_gradients"
+    package.mkdir()
+    (package / "__init__.py").write_text("from .inner import squares\n")
+    (package / "inner.py").write_text(
+        "from lossproof import implements\n"
+        "def _half(prediction, target):\n    return (prediction - target) / prediction.shape[-1]\n"
+        '@implements("mse", framework="numpy", gradient=_half)\n'
+        "def squares(prediction, target):\n    return ((prediction - target) ** 2).mean(axis=-1)\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    found = check("package_with_gradients", dtypes=("float32",), regimes=("ordinary",))
+    snippet = next(finding.snippet for finding in found.findings if finding.check == "gradient")
+    assert "from package_with_gradients.inner import _half" in snippet
+    exec(compile(snippet, "snippet", "exec"), {})
+
+
 def test_a_written_gradient_is_checked(write: Write) -> None:
     gradients = """
     def right_gradient(prediction, target):

@@ -29,6 +29,8 @@ from lossproof.audit.reuse.cell_cache import specs_of
 from lossproof.audit.reuse.sources import sources_of
 from lossproof.audit.reuse.store import ABANDONED, Store
 from lossproof.audit.run import run
+from lossproof.builtin import content
+from lossproof.implementation import discover
 from lossproof.report import json as report
 from lossproof.waivers import Waiver
 
@@ -196,6 +198,24 @@ def test_an_edited_adapter_is_examined_again_and_the_one_beside_it_is_not(write:
     assert (found.cells, found.cached) == (2, 1)
     write(SQUARES)
     assert check(mine, other).cached == 2
+
+
+@pytest.mark.parametrize("loaded", [True, False])
+def test_a_bundled_package_depends_on_each_of_its_files(
+    loaded: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert discover("portable")[0]
+    if not loaded:  # as where its library is missing
+        monkeypatch.delitem(sys.modules, "lossproof.builtin.adapters.portable")
+    found = sources_of("portable")
+    assert found is not None
+    assert found.unchanged
+    package = (content("adapters") / "portable").resolve()
+    assert set(package.glob("*.py")) <= {Path(path) for path, _ in found.files.values()}
+    for name, (path, _) in found.files.items():
+        edited = replace(found, files={**found.files, name: (path, "another")})
+        assert not edited.unchanged
+        assert edited.content != found.content
 
 
 def test_an_adapter_that_imports_by_name_does_not_depend_on_another(write: Write) -> None:

@@ -377,12 +377,17 @@ def test_an_adapter_is_read_without_being_imported(tmp_path: Path) -> None:
         '@implements("mse", framework="torch")\ndef a(x): ...\n@both("nll")\ndef b(x): print("cosine")\n'
         'implements("mse", framework="numpy")(a)\n'
     )
-    found = scan(path, frozenset({"mse", "nll"}))
+    beside = tmp_path / "beside.py"
+    beside.write_text('"""Others."""\nimplements("mae", framework="jax")\n')
+    found = scan("mine", [path], frozenset({"mse", "nll", "mae"}))
     assert (found.name, found.summary) == ("mine", "Losses of mine.")
     assert found.losses == ("mse", "nll")
     assert found.frameworks == ("numpy", "torch")
+    package = scan("mine", [path, beside], frozenset({"mse", "nll", "mae"}))
+    assert (package.summary, package.losses) == ("Losses of mine.", ("mae", "mse", "nll"))
+    assert package.frameworks == ("numpy", "torch", "jax")
     path.write_text("def (")
-    assert scan(path, frozenset()).summary.startswith("cannot be read")
+    assert scan("mine", [path], frozenset()).summary.startswith("cannot be read")
 
 
 def fresh(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

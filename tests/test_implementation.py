@@ -206,7 +206,7 @@ def test_a_helper_from_another_file_declares_for_the_file_that_uses_it(adapter):
         """
     )
     assert problems == []
-    assert [each.name for each in found] == ["losses.lse"]
+    assert [(each.name, each.path, each.line) for each in found] == [("losses.lse", "losses.py", 5)]
 
 
 def test_every_bad_declaration_is_reported_and_the_good_ones_are_returned(adapter):

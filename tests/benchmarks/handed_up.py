@@ -1,6 +1,6 @@
 """(f) The share of rows that the vector tier hands up to arb, by regime.
 
-The checks accuracy, gradient and finiteness of every loss of adapters/portable.py, NumPy, in float32 and float64,
+The checks accuracy, gradient and finiteness of every loss of adapters/portable, NumPy, in float32 and float64,
 over the recipes of the profile "standard". The oracle keeps the count; where it keeps none, the table says so.
 """
 

@@ -19,7 +19,7 @@ def snippet(cell: Cell, check: str, case: Case, quantity: str) -> str:
     Floats are written so that they read back to the same bits. Laws are shown at the case's own inputs.
     """
     written = quantity.startswith("gradient in ") and not cell.framework.differentiates
-    lines = [*_imports(cell, _written(cell) if written else _function(cell)), ""]
+    lines = [*_imports(cell, written), ""]
     arrays = dict(case.inputs) | dict(case.variables)
     lines += [f"{name} = {_array(cell, array)}" for name, array in arrays.items()]
     arguments = [*case.inputs, *(f"{k}={_value(cell, v)}" for k, v in _parameters(cell, case).items())]
@@ -35,7 +35,9 @@ def snippet(cell: Cell, check: str, case: Case, quantity: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _imports(cell: Cell, name: str) -> list[str]:
+def _imports(cell: Cell, written: bool) -> list[str]:
+    """Those of the framework and of the function, or of its written gradient."""
+    name = _written(cell) if written else _function(cell)
     lines = {
         "numpy": ["import numpy as np"],
         "torch": ["import torch"],
@@ -51,7 +53,10 @@ def _imports(cell: Cell, name: str) -> list[str]:
     if target.kind == "file":
         lines.append(f"# in the folder of {target.word}")
         return [*lines, f"from {target.adapter} import {name}"]
-    return [*lines, f"from {target.module} import {name}"]
+    module = str(getattr(cell.implementation.gradient, "__module__", "")) if written else ""
+    # a package need not have the gradients of its modules
+    module = module if module.startswith(f"{target.module}.") else target.module
+    return [*lines, f"from {module} import {name}"]
 
 
 def _function(cell: Cell) -> str:

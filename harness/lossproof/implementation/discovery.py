@@ -53,7 +53,7 @@ def discover(target: str) -> tuple[list[Implementation], list[Problem]]:
             return [], [Problem(target, f"'{parsed.function}' has no @implements; {_ADVICE}")]
     elif not found:
         return [], [Problem(target, f"no function here has @implements; {_ADVICE}")]
-    return _fit_all(found, parsed)
+    return _fit_all(found, parsed, module.__name__)
 
 
 def bind_target(target: str, loss: str, framework: str, **fixed: Any) -> Implementation:
@@ -90,9 +90,14 @@ def _declared(module: ModuleType) -> Iterator[tuple[str, Any, Declaration]]:
             continue
         for each in declarations(value):
             own = getattr(value, "__module__", None) == module.__name__
-            if own or each.module == module.__name__ or each.module.startswith(f"{module.__name__}."):
+            if own or _inside(each.module, module.__name__):
                 seen.add(id(value))
                 yield name, value, each
+
+
+def _inside(name: Any, home: str) -> bool:
+    """Whether a module's name is that of an adapter, or of a module in the package that it is."""
+    return isinstance(name, str) and (name == home or name.startswith(f"{home}."))
 
 
 def _function(module: ModuleType, target: Target, known: list[str]) -> Any:
@@ -108,13 +113,13 @@ def _function(module: ModuleType, target: Target, known: list[str]) -> Any:
 
 
 def _fit_all(
-    found: list[tuple[str, Any, Declaration]], target: Target
+    found: list[tuple[str, Any, Declaration]], target: Target, home: str
 ) -> tuple[list[Implementation], list[Problem]]:
     implementations: list[Implementation] = []
     problems: list[Problem] = []
     seen: set[tuple[str, str, str]] = set()
     placed = [
-        (_place(function, declaration), called, function, declaration)
+        (_place(function, declaration, home), called, function, declaration)
         for called, function, declaration in found
     ]
     for (path, line), called, function, declaration in sorted(placed, key=lambda each: each[0]):
@@ -138,10 +143,14 @@ def _fit_all(
     return implementations, problems
 
 
-def _place(function: Any, declaration: Declaration) -> tuple[str, int]:
-    """Where to point a reader: at the declaration, or at the function where a helper declares it."""
+def _place(function: Any, declaration: Declaration, home: str) -> tuple[str, int]:
+    """Where to point a reader: at the declaration, or at the adapter's function where a helper declares it."""
     code = code_of(function)
-    if code is None or code.co_filename != declaration.path:
+    if code is None:
+        return shown(declaration.path), declaration.line
+    if code.co_filename != declaration.path:
+        if _inside(getattr(function, "__module__", None), home):
+            return shown(code.co_filename), code.co_firstlineno
         return shown(declaration.path), declaration.line
     last = max(line for _, _, line in code.co_lines() if line is not None)
     decorates = code.co_firstlineno <= declaration.line <= last

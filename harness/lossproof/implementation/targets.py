@@ -59,13 +59,15 @@ class LibraryMissing(AdapterError):
 
 
 def bundled(*, demonstrations: bool = True) -> tuple[str, ...]:
-    """The names of the bundled adapters, in order.
+    """The names of the bundled adapters, in order: files, and packages of files.
 
     demonstrations=False leaves out those with `DEMONSTRATION = True` at their top level, as an audit does;
     nothing is imported to find out.
     """
-    files = sorted(content("adapters").glob("[!_]*.py"))
-    return tuple(file.stem for file in files if demonstrations or not _is_demonstration(file))
+    home = content("adapters")
+    files = {file.stem: file for file in home.glob("[!_]*.py")}
+    files |= {file.parent.name: file for file in home.glob("[!_]*/__init__.py")}
+    return tuple(name for name in sorted(files) if demonstrations or not _is_demonstration(files[name]))
 
 
 def registered() -> dict[str, str]:
@@ -101,6 +103,15 @@ def whole(text: str) -> str:
     """The target of a whole adapter, of a target that may name one function of it."""
     head, colon, tail = text.rpartition(":")
     return head if colon and not os.path.exists(text) and tail.isidentifier() else text
+
+
+def files_of(target: Target) -> tuple[Path, ...]:
+    """The source of a bundled adapter, all files of a package, its own first; nothing is imported."""
+    own = content("adapters") / f"{target.word}.py"
+    if own.is_file():
+        return (own,)
+    package = content("adapters") / target.word
+    return tuple(sorted(package.rglob("*.py"), key=lambda file: (file != package / "__init__.py", file)))
 
 
 def load(target: Target) -> ModuleType:

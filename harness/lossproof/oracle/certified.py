@@ -195,7 +195,7 @@ def view(array: Array) -> Array:
             return LEAST
         return min(max(middle, -MOST), MOST)
 
-    return elementwise(near, array).astype(np.float64)
+    return np.fromiter(map(near, array.ravel()), np.float64, array.size).reshape(array.shape)
 
 
 def _middles(truth: Array, storage: Format) -> Array:

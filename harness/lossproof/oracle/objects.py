@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -12,10 +13,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 def objects(entries: Iterable[Any], shape: tuple[int, ...]) -> Array:
     """An array of objects of this shape; np.array would look inside them for more axes."""
-    out = np.empty(shape, dtype=object)
-    for index, entry in enumerate(entries):
-        out.flat[index] = entry
-    return out
+    return np.fromiter(entries, dtype=object, count=math.prod(shape)).reshape(shape)
 
 
 def mapped(function: Callable[..., Any], count: int) -> Callable[..., Array]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from lossproof.expression.node import Node
 from lossproof.floats import Format
-from lossproof.oracle import certified, vector_tier
+from lossproof.oracle import certified, remembered, vector_tier
 from lossproof.oracle.certified import Certified, Question
 from lossproof.oracle.point import Point, along, rows_axis
 from lossproof.oracle.rounding import Array, Radius
@@ -198,7 +198,7 @@ def _ask(question: Question, shape: tuple[int, ...], mask: Array | None) -> Cert
     node, point = question.node, question.point
     axis = None if point.rows is None else rows_axis(node, point.rows)
     if mask is None or axis is None or mask.all():
-        return certified.certify(question)
+        return remembered.certify(question)
     rows = np.flatnonzero(mask.any(axis=tuple(i for i in range(mask.ndim) if i != axis)))
     part = point.part([node, *question.excuses.values()], rows)
-    return certified.certify(replace(question, point=part)).spread(shape, (slice(None),) * axis + (rows,))
+    return remembered.certify(replace(question, point=part)).spread(shape, (slice(None),) * axis + (rows,))

@@ -11,7 +11,6 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
-import importlib.util
 import os
 import site
 import sys
@@ -22,7 +21,7 @@ from types import ModuleType
 from typing import Any
 
 from lossproof.errors import LossproofError
-from lossproof.implementation.targets import parse
+from lossproof.implementation.targets import files_of, parse
 
 MOST_FILES = 1000
 """An adapter that comes from more files is not remembered: to look at them all would take seconds."""
@@ -78,7 +77,7 @@ class Sources:
 
 
 def sources_of(target: str) -> Sources | None:
-    """The sources of the adapter that a target names, once it is loaded; its own file where it cannot be.
+    """The sources of the adapter that a target names, once it is loaded; its own files where it cannot be.
 
     None where they cannot be known: a C extension, a zip file.
     """
@@ -88,9 +87,14 @@ def sources_of(target: str) -> Sources | None:
         if module is not None:
             return _sources(module)
         # for want of its library; once that is there, the surroundings are others
-        found = importlib.util.find_spec(parsed.module) if parsed.kind == "bundled" else None
-        content = content_of(found.origin) if found is not None and found.origin else None
-        return Sources({"": (str(found.origin), content)}) if found is not None and content else None
+        if parsed.kind != "bundled":
+            return None
+        files = files_of(parsed)
+        read = {
+            "" if file == files[0] else str(file.relative_to(files[0].parent)): str(file) for file in files
+        }
+        found = {name: (path, content) for name, path in read.items() if (content := content_of(path))}
+        return Sources(found) if len(found) == len(files) else None
     except (Unknown, LossproofError, OSError, SyntaxError, ValueError):
         return None
 

@@ -1,26 +1,24 @@
-"""Reference losses of language models in array-API code, bound for NumPy, PyTorch and JAX; see portable.py.
+"""Cross-entropies of language models: of sequences, of shards of the vocabulary, of a linear layer.
 
 Shapes: logits [B, T, V] or [N, V], tokens [B, T], mask [B, T] (bool), hidden [N, D], weight [V, D], labels [N].
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 from array_api_compat import array_namespace
-from lossproof.builtin.adapters.portable import (
-    _at,
-    _at_least_float32,
-    _is_class,
-    _kept_rows,
-    _maximum,
-    _round_once,
-    _shift,
-    _softmax,
-    everywhere,
-)
 
-Array = Any
+from .common import (
+    Array,
+    at,
+    at_least_float32,
+    everywhere,
+    is_class,
+    maximum,
+    probabilities,
+    round_once,
+    shift,
+)
+from .cross_entropies import kept_rows
 
 OUT = -100
 """Stands for a token that is no target, as in PyTorch's and Hugging Face's code."""
@@ -38,7 +36,7 @@ def _predictions(logits: Array, tokens: Array, mask: Array) -> tuple[Array, Arra
     xp = array_namespace(logits)
     targets = xp.where(mask, tokens, xp.full_like(tokens, OUT))[:, 1:]
     z = xp.reshape(logits[:, :-1, :], (-1, logits.shape[-1]))
-    z, y, _, counts = _kept_rows(z, xp.reshape(targets, (-1,)), None, OUT)
+    z, y, _, counts = kept_rows(z, xp.reshape(targets, (-1,)), None, OUT)
     return z, y, counts
 
 
@@ -56,9 +54,9 @@ def _sequence_cross_entropy_gradient(
 ) -> Array:
     xp = array_namespace(logits)
     z, y, counts = _predictions(logits, tokens, mask)
-    rows = xp.where(counts[:, None], _softmax(z) - xp.astype(_is_class(y, z), z.dtype), xp.zeros_like(z))
+    rows = xp.where(counts[:, None], probabilities(z) - xp.astype(is_class(y, z), z.dtype), xp.zeros_like(z))
     rows = xp.reshape(rows / _number(counts, z, reduction, empty), logits[:, :-1, :].shape)
-    return _round_once(xp.concat([rows, xp.zeros_like(rows[:, :1, :])], axis=1), logits)
+    return round_once(xp.concat([rows, xp.zeros_like(rows[:, :1, :])], axis=1), logits)
 
 
 @everywhere("sequence_cross_entropy", gradient=_sequence_cross_entropy_gradient)
@@ -68,9 +66,9 @@ def sequence_cross_entropy(
     """Cross-entropy of the next token → scalar: the sum over the targets that count, or their mean."""
     xp = array_namespace(logits)
     z, y, counts = _predictions(logits, tokens, mask)
-    _, d, s = _shift(z)
-    rows = xp.where(counts, s[:, 0] - _at(d, y), xp.zeros_like(s[:, 0]))
-    return _round_once(xp.sum(rows) / _number(counts, z, reduction, empty), logits)
+    _, d, s = shift(z)
+    rows = xp.where(counts, s[:, 0] - at(d, y), xp.zeros_like(s[:, 0]))
+    return round_once(xp.sum(rows) / _number(counts, z, reduction, empty), logits)
 
 
 # ---- shards of the vocabulary
@@ -93,8 +91,8 @@ def _owned(labels: Array, start: int, shard: Array) -> tuple[Array, Array]:
 
 
 def _vocab_parallel_gradient(logits: Array, labels: Array) -> Array:
-    z = _at_least_float32(logits)
-    return _round_once(_softmax(z) - array_namespace(z).astype(_is_class(labels, z), z.dtype), logits)
+    z = at_least_float32(logits)
+    return round_once(probabilities(z) - array_namespace(z).astype(is_class(labels, z), z.dtype), logits)
 
 
 @everywhere("vocab_parallel_cross_entropy", gradient=_vocab_parallel_gradient)
@@ -103,22 +101,22 @@ def vocab_parallel_cross_entropy(logits: Array, labels: Array) -> Array:
 
     1. The largest logit of all shards (a constant, 0 where every class is masked).
     2. The sum of exponentials. The first maximum enters as expm1(0) = 0 and log1p adds its 1 back, so that the
-       shard that holds it says so; see _shift.
+       shard that holds it says so; see shift.
     3. The label's logit, less the maximum, from the one shard that has it.
     """
-    z = _at_least_float32(logits)
+    z = at_least_float32(logits)
     xp = array_namespace(z)
     top = xp.argmax(z, axis=-1)
-    m = _maximum(z, top)
+    m = maximum(z, top)
     beyond_one, at_label = xp.zeros_like(m[:, 0]), xp.zeros_like(m[:, 0])
     for start, shard in _shards(z):
         d = shard - m
         leads, place = _owned(top, start, shard)
-        first = _is_class(place, shard) & leads[:, None]
+        first = is_class(place, shard) & leads[:, None]
         beyond_one = beyond_one + xp.sum(xp.where(first, xp.expm1(d), xp.exp(d)), axis=-1)
         own, place = _owned(labels, start, shard)
-        at_label = at_label + xp.where(own, _at(d, place), xp.zeros_like(at_label))
-    return _round_once(xp.log1p(beyond_one) - at_label, logits)
+        at_label = at_label + xp.where(own, at(d, place), xp.zeros_like(at_label))
+    return round_once(xp.log1p(beyond_one) - at_label, logits)
 
 
 # ---- a linear layer and its cross-entropy
@@ -129,29 +127,29 @@ CHUNK = 16
 
 def _chunks(hidden: Array, labels: Array) -> list[tuple[Array, Array]]:
     starts = range(0, hidden.shape[0], CHUNK)
-    return [(_at_least_float32(hidden[i : i + CHUNK, :]), labels[i : i + CHUNK]) for i in starts]
+    return [(at_least_float32(hidden[i : i + CHUNK, :]), labels[i : i + CHUNK]) for i in starts]
 
 
 def _fused_linear_gradient(hidden: Array, weight: Array, labels: Array) -> tuple[Array, Array]:
-    w = _at_least_float32(weight)
+    w = at_least_float32(weight)
     xp = array_namespace(w)
     in_hidden, in_weight = [], xp.zeros_like(w)
     for h, y in _chunks(hidden, labels):
         z = h @ w.T
-        residual = _softmax(z) - xp.astype(_is_class(y, z), z.dtype)
+        residual = probabilities(z) - xp.astype(is_class(y, z), z.dtype)
         in_hidden.append(residual @ w)
         in_weight = in_weight + residual.T @ h
-    return _round_once(xp.concat(in_hidden, axis=0), hidden), _round_once(in_weight, weight)
+    return round_once(xp.concat(in_hidden, axis=0), hidden), round_once(in_weight, weight)
 
 
 @everywhere("fused_linear_cross_entropy", gradient=_fused_linear_gradient)
 def fused_linear_cross_entropy(hidden: Array, weight: Array, labels: Array) -> Array:
     """Cross-entropy of hidden weightᵀ → [N], by chunks of rows (as Liger Kernel has it): never more than CHUNK · V
     logits at once."""
-    w = _at_least_float32(weight)
+    w = at_least_float32(weight)
     xp = array_namespace(w)
     rows = []
     for h, y in _chunks(hidden, labels):
-        _, d, s = _shift(h @ w.T)
-        rows.append(s[:, 0] - _at(d, y))
-    return _round_once(xp.concat(rows, axis=0), hidden)
+        _, d, s = shift(h @ w.T)
+        rows.append(s[:, 0] - at(d, y))
+    return round_once(xp.concat(rows, axis=0), hidden)

@@ -1,4 +1,4 @@
-"""Reference losses of metric learning in array-API code, bound for NumPy, PyTorch and JAX; see portable.py.
+"""Losses of pairs and triplets of vectors.
 
 Shapes: x1, x2, anchor, positive, negative [N, D]; y [N], 0 or 1. Every loss returns [N]. The root of a sum of squares
 has no derivative at 0: where two points coincide the root is taken of another number, and its result thrown away.
@@ -6,12 +6,9 @@ has no derivative at 0: where two points coincide the root is taken of another n
 
 from __future__ import annotations
 
-from typing import Any
-
 from array_api_compat import array_namespace
-from lossproof.builtin.adapters.portable import _at_least_float32, _round_once, everywhere
 
-Array = Any
+from .common import Array, at_least_float32, everywhere, round_once
 
 
 def _euclidean(u: Array) -> tuple[Array, Array]:
@@ -31,22 +28,22 @@ def _contrastive_gradient(
     x1: Array, x2: Array, y: Array, *, margin: float = 1.0, factor: float = 1.0
 ) -> tuple[Array, Array]:
     xp = array_namespace(x1)
-    apart = _at_least_float32(x1) - _at_least_float32(x2)
+    apart = at_least_float32(x1) - at_least_float32(x2)
     distance, slope = _euclidean(apart)
     lack = xp.where(distance < margin, margin - distance, xp.zeros_like(distance))
     pull = xp.where((y == 1)[:, None], 2 * factor * apart, -2 * factor * lack[:, None] * slope)
-    return _round_once(pull, x1), _round_once(-pull, x2)
+    return round_once(pull, x1), round_once(-pull, x2)
 
 
 @everywhere("contrastive", gradient=_contrastive_gradient)
 def contrastive(x1: Array, x2: Array, y: Array, *, margin: float = 1.0, factor: float = 1.0) -> Array:
     """factor · d² where y = 1, factor · max(0, margin − d)² elsewhere → [N] (Hadsell, Chopra & LeCun)."""
     xp = array_namespace(x1)
-    apart = _at_least_float32(x1) - _at_least_float32(x2)
+    apart = at_least_float32(x1) - at_least_float32(x2)
     distance, _ = _euclidean(apart)
     lack = xp.where(distance < margin, margin - distance, xp.zeros_like(distance))
     rows = xp.where(y == 1, xp.sum(apart * apart, axis=-1), lack * lack)
-    return _round_once(factor * rows, x1)
+    return round_once(factor * rows, x1)
 
 
 # ---- triplets
@@ -74,7 +71,7 @@ def _triplet_gradient(
     swap: bool = False,
 ) -> tuple[Array, Array, Array]:
     xp = array_namespace(anchor)
-    a, p, n = map(_at_least_float32, (anchor, positive, negative))
+    a, p, n = map(at_least_float32, (anchor, positive, negative))
     near, pull = _distance(a, p, power, eps, squared)
     far, push = _distance(a, n, power, eps, squared)
     across, aside = _distance(p, n, power, eps, squared)
@@ -86,9 +83,9 @@ def _triplet_gradient(
     in_positive = xp.where(lacks, -pull - xp.where(swapped, aside, none), none)
     in_negative = xp.where(lacks, xp.where(swapped, aside, push), none)
     return (
-        _round_once(in_anchor, anchor),
-        _round_once(in_positive, positive),
-        _round_once(in_negative, negative),
+        round_once(in_anchor, anchor),
+        round_once(in_positive, positive),
+        round_once(in_negative, negative),
     )
 
 
@@ -109,11 +106,11 @@ def triplet(
     swap takes the smaller of d(a, n) and d(p, n) (Balntas et al.); squared squares the distances (FaceNet).
     """
     xp = array_namespace(anchor)
-    a, p, n = map(_at_least_float32, (anchor, positive, negative))
+    a, p, n = map(at_least_float32, (anchor, positive, negative))
     near, _ = _distance(a, p, power, eps, squared)
     away, _ = _distance(a, n, power, eps, squared)
     if swap:
         across, _ = _distance(p, n, power, eps, squared)
         away = xp.where(across < away, across, away)
     lack = near - away + margin
-    return _round_once(xp.where(lack > 0, lack, xp.zeros_like(lack)), anchor)
+    return round_once(xp.where(lack > 0, lack, xp.zeros_like(lack)), anchor)

@@ -1,7 +1,4 @@
-"""Reference losses of preferences and policies, in array-API code for NumPy, PyTorch and JAX.
-
-Written to be copied, with the habits of portable.py: differences first, half formats computed in float32 and
-rounded once.
+"""Losses of preferences and policies.
 
 Shapes: log-probabilities [N]; results [N].
 """
@@ -9,16 +6,16 @@ Shapes: log-probabilities [N]; results [N].
 from __future__ import annotations
 
 from array_api_compat import array_namespace
-from lossproof.builtin.adapters.portable import Array, _at_least_float32, _round_once, everywhere
-from lossproof.builtin.adapters.portable_classification import _sigmoid, _softplus
+
+from .common import Array, at_least_float32, everywhere, round_once, sigmoid, softplus
 
 # ---- preferences
 
 
 def _gain(chosen: Array, rejected: Array, reference_chosen: Array, reference_rejected: Array) -> Array:
     """How much further apart the policy puts both answers than the reference does, [N]."""
-    policy = _at_least_float32(chosen) - _at_least_float32(rejected)
-    return policy - (_at_least_float32(reference_chosen) - _at_least_float32(reference_rejected))
+    policy = at_least_float32(chosen) - at_least_float32(rejected)
+    return policy - (at_least_float32(reference_chosen) - at_least_float32(reference_rejected))
 
 
 def _dpo_gradient(
@@ -31,8 +28,8 @@ def _dpo_gradient(
     label_smoothing: float = 0.0,
 ) -> tuple[Array, Array]:
     z = beta * _gain(chosen, rejected, reference_chosen, reference_rejected)
-    slope = beta * (label_smoothing * _sigmoid(z) - (1 - label_smoothing) * _sigmoid(-z))
-    return _round_once(slope, chosen), _round_once(-slope, rejected)
+    slope = beta * (label_smoothing * sigmoid(z) - (1 - label_smoothing) * sigmoid(-z))
+    return round_once(slope, chosen), round_once(-slope, rejected)
 
 
 @everywhere("dpo", gradient=_dpo_gradient)
@@ -47,21 +44,21 @@ def dpo(
 ) -> Array:
     """−(1 − ε) log σ(βΔ) − ε log σ(−βΔ) → [N] (Rafailov et al., "Direct preference optimization", 2023)."""
     z = beta * _gain(chosen, rejected, reference_chosen, reference_rejected)
-    result = (1 - label_smoothing) * _softplus(-z)
+    result = (1 - label_smoothing) * softplus(-z)
     if label_smoothing > 0:
-        result = result + label_smoothing * _softplus(z)
-    return _round_once(result, chosen)
+        result = result + label_smoothing * softplus(z)
+    return round_once(result, chosen)
 
 
 # ---- policies
 
 
 def _grpo_kl_gradient(policy: Array, reference: Array, *, estimator: str = "k3") -> Array:
-    x = _at_least_float32(policy)
+    x = at_least_float32(policy)
     xp = array_namespace(x)
-    d = _at_least_float32(reference) - x
+    d = at_least_float32(reference) - x
     slope = xp.ones_like(d) if estimator == "k1" else -d if estimator == "k2" else -xp.expm1(d)
-    return _round_once(slope, policy)
+    return round_once(slope, policy)
 
 
 @everywhere("grpo_kl", gradient=_grpo_kl_gradient)
@@ -70,9 +67,9 @@ def grpo_kl(policy: Array, reference: Array, *, estimator: str = "k3") -> Array:
 
     expm1 keeps the digits of a small d (Schulman, "Approximating KL divergence", 2020).
     """
-    d = _at_least_float32(reference) - _at_least_float32(policy)
+    d = at_least_float32(reference) - at_least_float32(policy)
     if estimator == "k1":
-        return _round_once(-d, policy)
+        return round_once(-d, policy)
     if estimator == "k2":
-        return _round_once(d * d / 2, policy)
-    return _round_once(array_namespace(d).expm1(d) - d, policy)
+        return round_once(d * d / 2, policy)
+    return round_once(array_namespace(d).expm1(d) - d, policy)

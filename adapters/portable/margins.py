@@ -1,4 +1,4 @@
-"""Reference losses with an angular margin in array-API code, bound for NumPy, PyTorch and JAX; see portable.py.
+"""Losses with an angular margin.
 
 Shapes: embeddings [N, D], weights [V, D], labels [N]. Every loss is the cross-entropy of scale · cos, where the cosine
 of the label is replaced, → [N]. Both sides are normalised; what is said of an embedding's direction u and a centre's
@@ -11,62 +11,49 @@ import math
 from typing import Any
 
 from array_api_compat import array_namespace
-from lossproof.builtin.adapters.portable import (
-    _at,
-    _at_least_float32,
-    _is_class,
-    _round_once,
-    _shift,
-    _softmax,
-    everywhere,
-)
-from lossproof.builtin.adapters.portable_contrastive import _across
 
-Array = Any
-
+from .common import Array, at, at_least_float32, everywhere, is_class, probabilities, round_once, shift
+from .vectors import across, directions
 
 # ---- helpers
 
 
-def _directions(x: Array) -> tuple[Array, Array]:
-    """x/‖x‖ and ‖x‖, [N, 1]."""
-    z = _at_least_float32(x)
-    xp = array_namespace(z)
-    length = xp.sqrt(xp.sum(z * z, axis=-1, keepdims=True))
-    return z / length, length
+def _both(embeddings: Array, weights: Array) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+    """Directions and lengths of both."""
+    return directions(at_least_float32(embeddings)), directions(at_least_float32(weights))
 
 
 def _replaced(cosines: Array, labels: Array, at_label: Array) -> Array:
     xp = array_namespace(cosines)
-    return xp.where(_is_class(labels, cosines), at_label[:, None], cosines)
+    return xp.where(is_class(labels, cosines), at_label[:, None], cosines)
 
 
 def _loss(cosines: Array, labels: Array, target: Array, scale: float, like: Array) -> Array:
-    _, d, s = _shift(scale * _replaced(cosines, labels, target))
-    return _round_once(s[:, 0] - _at(d, labels), like)
+    _, d, s = shift(scale * _replaced(cosines, labels, target))
+    return round_once(s[:, 0] - at(d, labels), like)
 
 
 def _residual(cosines: Array, labels: Array, target: Array, scale: float) -> Array:
     """The derivative in the cosines, [N, V]: at the label in the one that replaces it."""
     xp = array_namespace(cosines)
-    p = _softmax(scale * _replaced(cosines, labels, target))
-    return scale * (p - xp.astype(_is_class(labels, p), p.dtype))
+    p = probabilities(scale * _replaced(cosines, labels, target))
+    return scale * (p - xp.astype(is_class(labels, p), p.dtype))
 
 
 def _unnormalised(in_u: Array, u: Array, length: Array, like: Array) -> Array:
     """The derivative in x from that in x/‖x‖."""
-    return _round_once(_across(in_u, u, length), like)
+    return round_once(across(in_u, u, length), like)
 
 
 def _by_cosine(
     embeddings: Array, weights: Array, labels: Array, scale: float, target: Any, slope: Any
 ) -> tuple[Array, Array]:
     """Both gradients of a loss whose label has the cosine target(c), with the derivative slope(c)."""
-    (u, u_length), (v, v_length) = _directions(embeddings), _directions(weights)
+    (u, u_length), (v, v_length) = _both(embeddings, weights)
     cosines = u @ v.T
-    c = _at(cosines, labels)
+    c = at(cosines, labels)
     g = _residual(cosines, labels, target(c), scale)
-    g = _replaced(g, labels, _at(g, labels) * slope(c))
+    g = _replaced(g, labels, at(g, labels) * slope(c))
     return _unnormalised(g @ v, u, u_length, embeddings), _unnormalised(g.T @ u, v, v_length, weights)
 
 
@@ -85,9 +72,9 @@ def cosface(
     embeddings: Array, weights: Array, labels: Array, *, scale: float = 64.0, margin: float = 0.35
 ) -> Array:
     """cos θ − m at the label (Wang et al.)."""
-    (u, _), (v, _) = _directions(embeddings), _directions(weights)
+    (u, _), (v, _) = _both(embeddings, weights)
     cosines = u @ v.T
-    return _loss(cosines, labels, _at(cosines, labels) - margin, scale, embeddings)
+    return _loss(cosines, labels, at(cosines, labels) - margin, scale, embeddings)
 
 
 # ---- SphereFace
@@ -124,9 +111,9 @@ def sphereface(
     embeddings: Array, weights: Array, labels: Array, *, scale: float = 64.0, margin: int = 2
 ) -> Array:
     """ψ(θ) = (−1)^k cos(mθ) − 2k at the label (Liu et al.)."""
-    (u, _), (v, _) = _directions(embeddings), _directions(weights)
+    (u, _), (v, _) = _both(embeddings, weights)
     cosines = u @ v.T
-    return _loss(cosines, labels, _psi(_at(cosines, labels), margin)[0], scale, embeddings)
+    return _loss(cosines, labels, _psi(at(cosines, labels), margin)[0], scale, embeddings)
 
 
 # ---- ArcFace
@@ -167,19 +154,17 @@ def _arcface_gradient(
     past_pi: str = "none",
 ) -> tuple[Array, Array]:
     xp = array_namespace(embeddings)
-    (u, u_length), (v, v_length) = _directions(embeddings), _directions(weights)
+    (u, u_length), (v, v_length) = _both(embeddings, weights)
     cosines, own = u @ v.T, xp.take(v, labels, axis=0)
-    c = _at(cosines, labels)
+    c = at(cosines, labels)
     sine, from_v = _sideways(u, own, c)
     _, from_u = _sideways(own, u, c)
     target, holds = _turned(c, sine, margin, past_pi)
     g = _residual(cosines, labels, target, scale)
     # cos(θ + m) falls by sin(θ + m) for each radian, and the shortest way to turn one direction is towards the other
-    turn = xp.where(
-        holds, _at(g, labels) * (sine * math.cos(margin) + c * math.sin(margin)), xp.zeros_like(c)
-    )
-    g = _replaced(g, labels, xp.where(holds, xp.zeros_like(c), _at(g, labels)))
-    own_rows = xp.astype(_is_class(labels, cosines), u.dtype)
+    turn = xp.where(holds, at(g, labels) * (sine * math.cos(margin) + c * math.sin(margin)), xp.zeros_like(c))
+    g = _replaced(g, labels, xp.where(holds, xp.zeros_like(c), at(g, labels)))
+    own_rows = xp.astype(is_class(labels, cosines), u.dtype)
     in_u = g @ v + turn[:, None] * from_u
     in_v = g.T @ u + own_rows.T @ (turn[:, None] * from_v)
     return _unnormalised(in_u, u, u_length, embeddings), _unnormalised(in_v, v, v_length, weights)
@@ -197,8 +182,8 @@ def arcface(
 ) -> Array:
     """cos(θ + m) at the label (Deng et al.), as cos θ cos m − sin θ sin m."""
     xp = array_namespace(embeddings)
-    (u, _), (v, _) = _directions(embeddings), _directions(weights)
+    (u, _), (v, _) = _both(embeddings, weights)
     cosines = u @ v.T
-    c = _at(cosines, labels)
+    c = at(cosines, labels)
     sine, _ = _sideways(u, xp.take(v, labels, axis=0), c)
     return _loss(cosines, labels, _turned(c, sine, margin, past_pi)[0], scale, embeddings)

@@ -1,36 +1,26 @@
-"""Losses of labelled embeddings in array-API code: who is like whom is told by class ids; see portable_contrastive.py.
+"""Losses of labelled embeddings: who is like whom is told by class ids.
 
-Shapes: embeddings [N, D]; labels [N], any integers, equal ones for members of a class.
+Shapes: embeddings [N, D]; labels [N], any integers, equal ones for members of a class. Every loss is a scalar.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 from array_api_compat import array_namespace
-from lossproof.builtin.adapters.portable import _at_least_float32, _round_once, _shift, _softmax, everywhere
-from lossproof.builtin.adapters.portable_contrastive import (
-    _across,
-    _directions,
-    _over,
-    _places,
-    _transposed,
-    _without,
-)
 
-Array = Any
+from .common import Array, at_least_float32, everywhere, probabilities, round_once, shift
+from .vectors import across, directions, over, places, transposed, without
 
 
 def _pairs(labels: Array) -> tuple[Array, Array]:
     """Which others are of the same class as each, and which are of another one: [N, N] bool both."""
     xp = array_namespace(labels)
-    places, same = _places(labels), labels[:, None] == labels[None, :]
-    return xp.logical_and(same, places[:, None] != places[None, :]), xp.logical_not(same)
+    place, same = places(labels), labels[:, None] == labels[None, :]
+    return xp.logical_and(same, place[:, None] != place[None, :]), xp.logical_not(same)
 
 
 def _gradient(g: Array, directions: Array, lengths: Array, like: Array) -> Array:
     """The gradient in the embeddings from that in their similarities [N, N]."""
-    return _round_once(_across((g + _transposed(g)) @ directions, directions, lengths), like)
+    return round_once(across((g + transposed(g)) @ directions, directions, lengths), like)
 
 
 # ---- supervised contrastive
@@ -56,9 +46,9 @@ def _sup_con_gradient(
     base_temperature: float | None = None,
     no_positives: str = "skip",
 ) -> Array:
-    u, length = _directions(_at_least_float32(embeddings))
+    u, length = directions(at_least_float32(embeddings))
     xp, (positive, _) = array_namespace(u), _pairs(labels)
-    p = _softmax(_over(_without(_places(u), u @ _transposed(u)), temperature))
+    p = probabilities(over(without(places(u), u @ transposed(u)), temperature))
     weight = xp.astype(positive, u.dtype)
     g = xp.sum(weight, axis=-1, keepdims=True) * p - weight
     factors = _factors(positive, u, temperature, base_temperature, no_positives)
@@ -75,12 +65,12 @@ def sup_con(
     no_positives: str = "skip",
 ) -> Array:
     """The mean over anchors of −mean log softmax(s/τ) over their positives (Khosla et al., NeurIPS 2020)."""
-    u, _ = _directions(_at_least_float32(embeddings))
+    u, _ = directions(at_least_float32(embeddings))
     xp, (positive, _) = array_namespace(u), _pairs(labels)
-    _, d, s = _shift(_over(_without(_places(u), u @ _transposed(u)), temperature))
+    _, d, s = shift(over(without(places(u), u @ transposed(u)), temperature))
     rows = xp.sum(xp.where(positive, s - d, xp.zeros_like(d)), axis=-1)
     factors = _factors(positive, u, temperature, base_temperature, no_positives)
-    return _round_once(xp.sum(rows * factors), embeddings)
+    return round_once(xp.sum(rows * factors), embeddings)
 
 
 # ---- multi-similarity
@@ -96,9 +86,12 @@ def _beside_one(chosen: Array, logits: Array) -> Array:
 def _multi_similarity_gradient(
     embeddings: Array, labels: Array, *, alpha: float = 2.0, beta: float = 50.0, base: float = 0.5
 ) -> Array:
-    u, length = _directions(_at_least_float32(embeddings))
-    (positive, negative), s = _pairs(labels), u @ _transposed(u) - base
-    drawn, pushed = _softmax(_beside_one(positive, -alpha * s)), _softmax(_beside_one(negative, beta * s))
+    u, length = directions(at_least_float32(embeddings))
+    (positive, negative), s = _pairs(labels), u @ transposed(u) - base
+    drawn, pushed = (
+        probabilities(_beside_one(positive, -alpha * s)),
+        probabilities(_beside_one(negative, beta * s)),
+    )
     return _gradient((pushed - drawn)[:, 1:] / s.shape[0], u, length, embeddings)
 
 
@@ -107,9 +100,9 @@ def multi_similarity(
     embeddings: Array, labels: Array, *, alpha: float = 2.0, beta: float = 50.0, base: float = 0.5
 ) -> Array:
     """mean log(1 + Σ_P exp(−α(s − λ)))/α + log(1 + Σ_N exp(β(s − λ)))/β (Wang et al., CVPR 2019)."""
-    u, _ = _directions(_at_least_float32(embeddings))
-    (positive, negative), s = _pairs(labels), u @ _transposed(u) - base
-    m, _, total = _shift(_beside_one(positive, -alpha * s))
-    n, _, other = _shift(_beside_one(negative, beta * s))
+    u, _ = directions(at_least_float32(embeddings))
+    (positive, negative), s = _pairs(labels), u @ transposed(u) - base
+    m, _, total = shift(_beside_one(positive, -alpha * s))
+    n, _, other = shift(_beside_one(negative, beta * s))
     rows = (m + total) / alpha + (n + other) / beta
-    return _round_once(array_namespace(u).mean(rows), embeddings)
+    return round_once(array_namespace(u).mean(rows), embeddings)

@@ -1,0 +1,148 @@
+"""Runs of the broken and the right losses of tests/mutants, for the tests and for `make mutants`.
+
+Each file of broken ones says in CAUGHT_BY which checks must fail on each.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+from unittest.mock import patch
+
+from lossproof.audit import gather
+from lossproof.audit.plan import Options, plan
+from lossproof.audit.results import Result, Run, Verdict
+from lossproof.audit.run import run
+from lossproof.implementation import discover
+
+MUTANTS = Path(__file__).parent / "mutants"
+FILES = sorted(MUTANTS.glob("*.py"))
+RIGHT = [file for file in FILES if file.stem.startswith("right_")]
+BROKEN = [file for file in FILES if file not in RIGHT]
+
+TRIES = (0, 1, 2, 3)
+"""The quick profile draws few cases: a mistake that only a rare one shows has four runs to be met in."""
+
+FAST_IN_JAX = {
+    "right_jax": ("mapped_over_rows", "double_where", "accumulated_in_float32"),
+}
+"""Functions that run in a few seconds, where not all do."""
+
+REGIMES_IN_JAX = {
+    "jax_losses": ("ordinary", "masked", "equal"),
+    "jax_custom_vjp": ("ordinary", "masked"),
+    "jax_families": ("ordinary", "equal"),
+    "right_jax": ("ordinary", "masked"),
+    "right_jax_custom_vjp": ("ordinary", "masked"),
+    "right_jax_families": ("ordinary", "equal"),
+}
+"""Each operation compiles for each shape, so that a file takes a minute with all of them."""
+
+BLAMED = (Verdict.FAIL, Verdict.ERROR)
+
+
+def check(
+    file: Path,
+    *functions: str,
+    seed: int = 0,
+    profile: str = "quick",
+    dtypes: tuple[str, ...] = (),
+    regimes: tuple[str, ...] = (),
+) -> Run:
+    targets = tuple(f"{file}:{name}" for name in functions) or (str(file),)
+    options = Options(
+        targets,
+        devices=("cpu",),
+        modes=("eager",),
+        dtypes=dtypes,
+        regimes=regimes,
+        profile=profile,
+        seed=seed,
+        jobs=1,
+    )
+    found = run(plan(options), lambda event: None)
+    assert not found.problems, found.problems
+    return found
+
+
+def in_jax(file: Path) -> bool:
+    return "jax" in file.stem
+
+
+def regimes_of(file: Path) -> tuple[str, ...]:
+    return REGIMES_IN_JAX[file.stem] if in_jax(file) else ()
+
+
+def losses_of(file: Path) -> dict[str, str]:
+    """The loss of each function that a file declares, checked or not."""
+    found, problems = discover(str(file))
+    assert not problems, problems
+    return {each.name.rpartition(".")[2]: each.loss for each in found}
+
+
+def caught_by(file: Path) -> dict[str, tuple[str, ...]]:
+    """What must fail on each function of a file of broken losses."""
+    spec = importlib.util.spec_from_file_location(f"mutants_{file.stem}", file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    found: dict[str, tuple[str, ...]] = module.CAUGHT_BY
+    return found
+
+
+def function_of(row: Result) -> str:
+    return row.implementation.rpartition(".")[2]
+
+
+@dataclass
+class Caught:
+    """By function of a file of broken losses: the checks that must fail, those that ran, those that failed."""
+
+    expected: dict[str, tuple[str, ...]]
+    seen: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    failed: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+
+    @property
+    def missed(self) -> tuple[str, ...]:
+        """Functions on which a check that must fail has not."""
+        return tuple(name for name in self.expected if not self.failed[name].issuperset(self.expected[name]))
+
+
+def caught(file: Path) -> Caught:
+    """Check a file of broken losses, those again that were missed, with other cases.
+
+    The verdicts alone are asked for, so no case is cut down.
+    """
+    found, regimes = Caught(caught_by(file)), regimes_of(file)
+    for seed in TRIES if not regimes else TRIES[:1]:
+        functions = found.missed if seed != TRIES[0] else ()
+        with patch.dict(gather.BUDGET, dict.fromkeys(gather.BUDGET, 0)):
+            rows = check(file, *functions, seed=seed, regimes=regimes).results
+        for row in rows:
+            found.seen[function_of(row)].add(row.check)
+            if row.verdict is Verdict.FAIL:
+                found.failed[function_of(row)].add(row.check)
+        if not found.missed:
+            break
+    return found
+
+
+def blame(found: Run) -> dict[str, list[str]]:
+    """What right losses are blamed for, with the minimal case, by function."""
+    cases = {finding.id: f"{finding.inputs} {finding.parameters}" for finding in found.findings}
+    told: dict[str, list[str]] = defaultdict(list)
+    for row in found.results:
+        if row.verdict in BLAMED:
+            case = cases.get(row.finding or "", "")
+            told[function_of(row)].append(
+                f"{row.implementation} {row.dtype} {row.check} {row.regime}: {row.verdict}, {row.reason}; {case}"
+            )
+    return dict(told)
+
+
+def blamed(file: Path, seed: int = 0) -> dict[str, list[str]]:
+    """What the right losses of a file are blamed for in the quick profile."""
+    return blame(check(file, *FAST_IN_JAX.get(file.stem, ()), seed=seed, regimes=regimes_of(file)))
