@@ -28,24 +28,36 @@ def _euclidean(u: Array) -> tuple[Array, Array]:
 
 
 def _contrastive_gradient(
-    x1: Array, x2: Array, y: Array, *, margin: float = 1.0, factor: float = 1.0
+    x1: Array, x2: Array, y: Array, *, margin: float = 1.0, factor: float = 1.0, squared: bool = True
 ) -> tuple[Array, Array]:
     xp = array_namespace(x1)
     apart = _at_least_float32(x1) - _at_least_float32(x2)
     distance, slope = _euclidean(apart)
     lack = xp.where(distance < margin, margin - distance, xp.zeros_like(distance))
-    pull = xp.where((y == 1)[:, None], 2 * factor * apart, -2 * factor * lack[:, None] * slope)
+    if squared:
+        pull = xp.where((y == 1)[:, None], 2 * factor * apart, -2 * factor * lack[:, None] * slope)
+    else:
+        lacks = xp.astype((lack > 0)[:, None], slope.dtype)
+        pull = factor * slope * xp.where((y == 1)[:, None], xp.ones_like(lacks), -lacks)
     return _round_once(pull, x1), _round_once(-pull, x2)
 
 
 @everywhere("contrastive", gradient=_contrastive_gradient)
-def contrastive(x1: Array, x2: Array, y: Array, *, margin: float = 1.0, factor: float = 1.0) -> Array:
-    """factor · d² where y = 1, factor · max(0, margin − d)² elsewhere → [N] (Hadsell, Chopra & LeCun)."""
+def contrastive(
+    x1: Array, x2: Array, y: Array, *, margin: float = 1.0, factor: float = 1.0, squared: bool = True
+) -> Array:
+    """factor · d² where y = 1, factor · max(0, margin − d)² elsewhere → [N] (Hadsell, Chopra & LeCun).
+
+    Without `squared` neither is squared.
+    """
     xp = array_namespace(x1)
     apart = _at_least_float32(x1) - _at_least_float32(x2)
     distance, _ = _euclidean(apart)
     lack = xp.where(distance < margin, margin - distance, xp.zeros_like(distance))
-    rows = xp.where(y == 1, xp.sum(apart * apart, axis=-1), lack * lack)
+    if squared:
+        rows = xp.where(y == 1, xp.sum(apart * apart, axis=-1), lack * lack)
+    else:
+        rows = xp.where(y == 1, distance, lack)
     return _round_once(factor * rows, x1)
 
 
