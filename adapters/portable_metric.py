@@ -1,7 +1,8 @@
 """Reference losses of metric learning in array-API code, bound for NumPy, PyTorch and JAX; see portable.py.
 
-Shapes: x1, x2, anchor, positive, negative [N, D]; y [N], 0 or 1. Every loss returns [N]. The root of a sum of squares
-has no derivative at 0: where two points coincide the root is taken of another number, and its result thrown away.
+Shapes: x1, x2, anchor, positive, negative, predictions, targets [N, D]; y [N], 0 or 1. Every loss returns [N]. The root
+of a sum of squares has no derivative at 0: where two points coincide the root is taken of another number, and its
+result thrown away.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import Any
 
 from array_api_compat import array_namespace
 from lossproof.builtin.adapters.portable import _at_least_float32, _round_once, everywhere
+from lossproof.builtin.adapters.portable_contrastive import _across, _directions
 
 Array = Any
 
@@ -24,7 +26,35 @@ def _euclidean(u: Array) -> tuple[Array, Array]:
     return xp.where(zero, xp.zeros_like(root), root), slope
 
 
+def _nonzero(x: Array) -> tuple[Array, Array]:
+    """x with ones for a zero vector, and where those are [N, 1]."""
+    xp = array_namespace(x)
+    zero = xp.all(x == 0, axis=-1, keepdims=True)
+    return xp.where(zero, xp.ones_like(x), x), zero
+
+
 # ---- pairs
+
+
+def _cosine_distance_gradient(predictions: Array, targets: Array) -> tuple[Array, Array]:
+    xp = array_namespace(predictions)
+    (x, none), (t, no_target) = (_nonzero(_at_least_float32(each)) for each in (predictions, targets))
+    (u, length), (v, target_length) = _directions(x), _directions(t)
+    apart = xp.where(none | no_target, xp.zeros_like(u), u - v)
+    return (
+        _round_once(_across(apart, u, length), predictions),
+        _round_once(-_across(apart, v, target_length), targets),
+    )
+
+
+@everywhere("cosine_distance", gradient=_cosine_distance_gradient)
+def cosine_distance(predictions: Array, targets: Array) -> Array:
+    """1 − cos θ → [N], as half the squared distance of the directions; 1 at a zero vector."""
+    xp = array_namespace(predictions)
+    (x, none), (t, no_target) = (_nonzero(_at_least_float32(each)) for each in (predictions, targets))
+    apart = _directions(x)[0] - _directions(t)[0]
+    rows = xp.sum(apart * apart, axis=-1) / 2
+    return _round_once(xp.where((none | no_target)[:, 0], xp.ones_like(rows), rows), predictions)
 
 
 def _contrastive_gradient(

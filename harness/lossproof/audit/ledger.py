@@ -28,9 +28,6 @@ class Row:
     def skip(self, reason: str) -> None:
         self.observations.append(Observation(Verdict.SKIP, reason=reason))
 
-    def error(self, case: Case, reason: str) -> None:
-        self.fail(case, Observation(Verdict.ERROR, 1, reason=reason))
-
     def fail(self, case: Case, observation: Observation) -> None:
         self.observations.append(observation)
         self.failed.append((case, observation))
