@@ -1,7 +1,9 @@
 """Losses of optax, bound as they are: a defect of the library is not repaired here.
 
 Not bound: generalized_kl_divergence (formerly convex_kl_divergence), which is Σ p log(p/q) − p + q. It is
-another divergence: equal to KL only where Σp = Σq exactly, and with a derivative in q that is larger by 1.
+another divergence: equal to KL only where Σp = Σq exactly, and with a derivative in q that is larger by 1. Nor
+poly_loss_cross_entropy and the losses of sparsemax, which are other losses, or those that have no spec: huber_loss,
+log_cosh, ctc_loss and the Dice losses.
 """
 
 from __future__ import annotations
@@ -49,6 +51,12 @@ def softmax_cross_entropy(logits: Array, targets: Array) -> Array:
 def safe_softmax_cross_entropy(logits: Array, targets: Array) -> Array:
     """optax.safe_softmax_cross_entropy → [N]: made for logits of −inf."""
     return optax.safe_softmax_cross_entropy(logits, targets)
+
+
+@implements("soft_cross_entropy", framework="jax")
+def ranking_softmax_loss(logits: Array, targets: Array) -> Array:
+    """optax.losses.ranking_softmax_loss without a reduction → [N]."""
+    return optax.losses.ranking_softmax_loss(logits, targets, reduce_fn=None)
 
 
 @implements("label_smoothing_cross_entropy", framework="jax", smoothing="all")
@@ -142,3 +150,29 @@ def kl_divergence_of_softened(student: Array, teacher: Array, *, temperature: fl
     log_q = jax.nn.log_softmax(student / temperature, axis=-1)
     p = jax.nn.softmax(teacher / temperature, axis=-1)
     return temperature**2 * optax.losses.kl_divergence(log_q, p)
+
+
+# ---- vectors
+
+
+@implements("cosine_distance", framework="jax")
+def cosine_distance(predictions: Array, targets: Array) -> Array:
+    """optax.losses.cosine_distance → [N]; its epsilon, the least squared length, is 0."""
+    return optax.losses.cosine_distance(predictions, targets)
+
+
+@implements("nt_xent", framework="jax")
+def ntxent(a: Array, b: Array, *, temperature: float = 0.1) -> Array:
+    """optax.losses.ntxent over the 2N views with the example as the label: a mean over positive pairs → scalar."""
+    labels = jnp.arange(len(a))
+    return optax.losses.ntxent(jnp.concatenate([a, b]), jnp.concatenate([labels, labels]), temperature)
+
+
+@implements("triplet", framework="jax", eps=0.0, squared=False, swap=False)
+def triplet_margin_loss(
+    anchor: Array, positive: Array, negative: Array, *, margin: float = 1.0, power: int = 2
+) -> Array:
+    """optax.losses.triplet_margin_loss → [N], without the eps that it adds to the sum under the root."""
+    return optax.losses.triplet_margin_loss(
+        anchor, positive, negative, norm_degree=power, margin=margin, eps=0.0
+    )

@@ -177,6 +177,12 @@ def logsigmoid(logits: Tensor, targets: Tensor, *, pos_weight: float = 1.0) -> T
     return -pos_weight * targets * F.logsigmoid(logits) - (1 - targets) * F.logsigmoid(-logits)
 
 
+@implements("bce_with_logits", framework="torch", pos_weight=1.0)
+def multilabel_soft_margin_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """F.multilabel_soft_margin_loss, a mean over classes, of one class → [N]."""
+    return F.multilabel_soft_margin_loss(logits[:, None], targets[:, None], reduction="none")
+
+
 @implements("hinge", framework="torch")
 def margin_ranking_loss(scores: Tensor, targets: Tensor, *, margin: float = 1.0) -> Tensor:
     """F.margin_ranking_loss of the scores and 0 → [N]: max(0, −t (x − 0) + m)."""
@@ -267,6 +273,27 @@ def linear_cross_entropy_chunked(hidden: Tensor, weight: Tensor, labels: Tensor)
 
 
 # ---- metric learning
+
+
+@implements("cosine_distance", framework="torch")
+def cosine_similarity(predictions: Tensor, targets: Tensor) -> Tensor:
+    """1 − F.cosine_similarity → [N]; lengths below 1e-8 count as that there."""
+    return 1 - F.cosine_similarity(predictions, targets, dim=-1)
+
+
+@implements("cosine_distance", framework="torch")
+def cosine_embedding_loss(predictions: Tensor, targets: Tensor) -> Tensor:
+    """F.cosine_embedding_loss of pairs that are all similar → [N]."""
+    alike = torch.ones(len(predictions), dtype=predictions.dtype, device=predictions.device)
+    return F.cosine_embedding_loss(predictions, targets, alike, reduction="none")
+
+
+@implements("contrastive", framework="torch", squared=False, factor=1.0)
+def hinge_embedding_loss(x1: Tensor, x2: Tensor, y: Tensor, *, margin: float = 1.0) -> Tensor:
+    """F.hinge_embedding_loss of F.pairwise_distance without its eps, with the targets −1 and 1 → [N]."""
+    return F.hinge_embedding_loss(
+        F.pairwise_distance(x1, x2, eps=0), 2 * y - 1, margin=margin, reduction="none"
+    )
 
 
 @implements("triplet", framework="torch", squared=False)

@@ -138,6 +138,7 @@ DEFECTIVE = {
     "torch_functional.cross_entropy_soft",
     "optax_losses.softmax_cross_entropy_one_hot",
     "optax_losses.softmax_cross_entropy",
+    "optax_losses.ranking_softmax_loss",
     "optax_losses.kl_divergence",
     "optax_losses.kl_divergence_with_log_targets",
     "optax_losses.kl_divergence_of_log_softmax",
@@ -145,7 +146,7 @@ DEFECTIVE = {
     "torch_functional.kl_div_of_softened",
     "optax_losses.kl_divergence_of_softened",
 }
-LIBRARIES = ("torch_functional", "jax_nn", "optax_losses", "scipy_special")
+LIBRARIES = ("torch_functional", "jax_nn", "optax_losses", "scipy_special", "scipy_distance", "scikit_learn")
 
 
 def _bound() -> list[tuple[str, str, str, str, Any]]:
@@ -157,7 +158,11 @@ def _bound() -> list[tuple[str, str, str, str, Any]]:
         except ImportError:
             continue
         for name, function in vars(module).items():
-            every = [each for each in declarations(function) if each.loss in TRUTHS]
+            every = [
+                each
+                for each in declarations(function)
+                if each.loss in TRUTHS and "reduction" not in each.fixed
+            ]
             found += [(adapter, name, each.framework, each.loss, dict(each.fixed)) for each in every]
     return found
 

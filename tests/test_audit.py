@@ -374,6 +374,22 @@ def test_rows_that_a_waiver_does_not_cover_still_fail(write: Write, monkeypatch:
     assert Verdict.WAIVED in both
 
 
+def test_a_waiver_about_the_number_of_rows_speaks_of_the_call(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = write(
+        """
+        @implements("hinge", framework="numpy")
+        def wrong(scores, targets):
+            return np.maximum(1 - targets * scores, 0) + (len(scores) > 25)
+        """
+    )
+    assert Verdict.FAIL in verdicts(check(target), "wrong", "accuracy")
+    # cases of 5 rows, in calls of 67
+    _waived(monkeypatch, _waiver(loss="hinge", where="N > 25"))
+    assert {Verdict.FAIL, Verdict.ERROR}.isdisjoint(row.verdict for row in check(target).results)
+
+
 # ---- formats
 
 

@@ -27,7 +27,7 @@ from .divergences import (
     kl_divergence_from_logits,
 )
 from .margins import arcface, cosface, sphereface
-from .metric import contrastive, triplet
+from .metric import contrastive, cosine_distance, triplet
 from .preferences import dpo, grpo_kl
 from .sequences import fused_linear_cross_entropy, sequence_cross_entropy, vocab_parallel_cross_entropy
 from .softmaxes import log_softmax, logsumexp, softmax, z_loss

@@ -96,16 +96,19 @@ def covering(
     return [w for w in waivers if w.covers(implementation, loss, check, dtype)]
 
 
-def without(case: Case, spec: Spec, waivers: Iterable[Waiver]) -> Case | None:
+def without(case: Case, spec: Spec, waivers: Iterable[Waiver], called: Case | None = None) -> Case | None:
     """The rows of a case to which no waiver applies; None where nothing is left.
 
-    Where rows are coupled, or a waiver has no `where`, the case goes as a whole.
+    Where rows are coupled, or a waiver has no `where`, the case goes as a whole. called: the case with all the rows of
+    the call, of which a `where` speaks that is about the rows together.
     """
     keep: Array | None = None
     for waiver in waivers:
         if waiver.where is None:
             return None
         shown = _shown(waiver.where, case, spec)
+        if called is not None and called is not case and _rows(shown, spec) is None:
+            shown = _shown(waiver.where, called, spec)
         if not shown.any():
             continue
         rows = _rows(shown, spec)

@@ -16,6 +16,7 @@ from torch import Tensor
 from lossproof import implements
 
 CAUGHT_BY = {
+    "lowest_target_is_the_negative_one": ("batch_independence",),
     "derivatives_at_zero_that_do_not_fit": ("gradient", "law:gradient"),
     "minus_forgotten": ("accuracy", "finiteness", "law:between_lines"),
     "log_one_plus_exp": ("accuracy", "finiteness"),
@@ -222,6 +223,12 @@ def gamma_fixed(logits: Tensor, targets: Tensor, *, gamma: float = 2.0, alpha: f
 def labels_of_zero_and_one(scores: Tensor, targets: Tensor, *, margin: float = 1.0) -> Tensor:
     """Public: bfortuner/ml-glossary#113; negatives cost the margin, whatever their score."""
     return (margin - scores * (targets > 0)).relu()
+
+
+@pytorch("hinge")
+def lowest_target_is_the_negative_one(scores: Tensor, targets: Tensor, *, margin: float = 1.0) -> Tensor:
+    """scikit-learn's hinge_loss: where all targets are +1 those are the negative ones."""
+    return (margin - scores * torch.where(targets == targets.amin(), -1, 1)).relu()
 
 
 @pytorch("hinge")

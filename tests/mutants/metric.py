@@ -21,6 +21,7 @@ CAUGHT_BY = {
     "epsilon_under_the_root": ("accuracy",),
     "half_whatever_the_factor": ("accuracy", "law:factor_multiplies"),
     "cosine_distance_for_the_euclidean": ("accuracy", "law:translation"),
+    "squared_though_it_is_said_not_to_be": ("accuracy", "law:similar_pairs_pay_the_distance"),
     "second_vector_detached": ("gradient", "law:gradients_are_opposite"),
     "margin_with_the_wrong_sign": ("accuracy", "law:collapsed_points_pay_the_margin"),
     "squared_for_plain": ("accuracy",),
@@ -107,6 +108,14 @@ def second_vector_detached(
     x1: Tensor, x2: Tensor, y: Tensor, *, margin: float = 1.0, factor: float = 1.0
 ) -> Tensor:
     d = x1 - x2.detach() + 0 * x2
+    return _pairs(d.square().sum(-1), margin - _length(d), y, factor)
+
+
+@pytorch("contrastive", squared=False)
+def squared_though_it_is_said_not_to_be(
+    x1: Tensor, x2: Tensor, y: Tensor, *, margin: float = 1.0, factor: float = 1.0
+) -> Tensor:
+    d = x1 - x2
     return _pairs(d.square().sum(-1), margin - _length(d), y, factor)
 
 

@@ -26,6 +26,15 @@ def norm_of_the_difference(
 
 
 @pytorch("contrastive")
+def with_and_without_squares(
+    x1: Tensor, x2: Tensor, y: Tensor, *, margin: float = 1.0, factor: float = 1.0, squared: bool = True
+) -> Tensor:
+    d = torch.linalg.vector_norm(x1 - x2, dim=-1)
+    rows = y * d + (1 - y) * F.relu(margin - d)
+    return factor * (rows * rows if squared else rows)
+
+
+@pytorch("contrastive")
 def pairs_apart_by_kind(
     x1: Tensor, x2: Tensor, y: Tensor, *, margin: float = 1.0, factor: float = 1.0
 ) -> Tensor:

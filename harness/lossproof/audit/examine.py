@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Sequence
 
@@ -15,6 +16,9 @@ from lossproof.audit.results import Finding, Result
 from lossproof.audit.share import ALL, Share
 from lossproof.checks import BY_REGIME, NAMES, accuracy, laws, shape_and_dtype
 from lossproof.checks.cell import Cell
+from lossproof.checks.observation import Observation
+from lossproof.checks.trial import Trial
+from lossproof.errors import ImplementationError
 from lossproof.inputs import Case, Profile
 from lossproof.waivers import Waiver
 
@@ -88,7 +92,13 @@ class Examination:
                 shown = ", ".join(f"{name}={value}" for name, value in convention)
                 row.skip(f"refuses {shown}: {error}")
             else:
-                row.error(case, str(error))
+                self.ledger.note(row, accuracy.NAME, case, functools.partial(self._again, case, error))
+
+    def _again(self, case: Case, error: ImplementationError, other: Case) -> Observation | None:
+        """The accuracy at what a waiver leaves of a case on which the implementation raised."""
+        if other is case:
+            raise error
+        return accuracy.observe(Trial(self.cell, other))
 
     def _why_not(self, check: str) -> str:
         if not self.examined.accepted:

@@ -192,7 +192,10 @@ class CaseExamination:
 
         row = self._row(check, trial.case)
         with as_called(row, self.cell.spec, trial.cell.pool):
-            return self.ledger.note(row, check.NAME, trial.case, look)
+            return self.ledger.note(row, check.NAME, trial.case, look, self._filled(trial))
+
+    def _filled(self, trial: Trial) -> Callable[[Case], Case]:
+        return lambda case: called(self.cell.spec, case, trial.cell.pool)
 
 
 def _blamed(seen: Observation | None) -> bool:

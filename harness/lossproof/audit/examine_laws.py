@@ -68,7 +68,7 @@ def _alone(
         return seen if seen is not None and other is case else laws.observe(cell, name, other)
 
     with as_called(row, cell.spec, cell.pool, name):
-        return ledger.note(row, check, case, look)
+        return ledger.note(row, check, case, look, lambda other: called(cell.spec, other, cell.pool, name))
 
 
 def _together(cell: Cell, ledger: Ledger, name: str, stacked: Stack) -> None:

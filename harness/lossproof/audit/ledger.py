@@ -28,9 +28,6 @@ class Row:
     def skip(self, reason: str) -> None:
         self.observations.append(Observation(Verdict.SKIP, reason=reason))
 
-    def error(self, case: Case, reason: str) -> None:
-        self.fail(case, Observation(Verdict.ERROR, 1, reason=reason))
-
     def fail(self, case: Case, observation: Observation) -> None:
         self.observations.append(observation)
         self.failed.append((case, observation))
@@ -46,22 +43,38 @@ class Ledger:
     def row(self, check: str, regime: str | None = None) -> Row:
         return self.rows.setdefault((check, regime), Row())
 
-    def note(self, row: Row, check: str, case: Case, observe: Observe) -> Observation | None:
-        """Look at a case and write down what was seen; None where the check does not apply."""
+    def note(
+        self,
+        row: Row,
+        check: str,
+        case: Case,
+        observe: Observe,
+        filled: Callable[[Case], Case] = lambda case: case,
+    ) -> Observation | None:
+        """Look at a case and write down what was seen; None where the check does not apply.
+
+        filled: gives the case as it was called, with all rows of the call.
+        """
         seen = self._tried(check, observe, case)
         if seen is None:
             return None
         if seen.verdict in (Verdict.FAIL, Verdict.ERROR):
-            return self._note_failure(row, check, case, seen, observe)
+            return self._note_failure(row, check, case, seen, observe, filled)
         row.observations.append(seen)
         return seen
 
     def _note_failure(
-        self, row: Row, check: str, case: Case, seen: Observation, observe: Observe
+        self,
+        row: Row,
+        check: str,
+        case: Case,
+        seen: Observation,
+        observe: Observe,
+        filled: Callable[[Case], Case],
     ) -> Observation:
         """A failure counts as far as it is left when the rows that a waiver covers are taken out of the case."""
         covering = self.covering(check, seen.bits)
-        rest = waiving.without(case, self.cell.spec, covering) if covering else case
+        rest = waiving.without(case, self.cell.spec, covering, filled(case)) if covering else case
         if rest is case:
             row.fail(case, seen)
             return seen

@@ -22,8 +22,9 @@ POISONS = (math.nan, math.inf, -math.inf)
 def observe(trial: Trial) -> Observation | None:
     """None where rows are coupled or alone.
 
-    The rows before the last are replaced by nan, ±inf and huge numbers; the last row must come out as it did,
-    up to 8 × the attainable error on either side.
+    The rows before the last are replaced by the last itself, labels and all, so that one class has the batch to itself,
+    and by nan, ±inf and huge numbers; the last row must come out as it did, up to 8 × the attainable error on either
+    side.
     """
     spec, case = trial.cell.spec, trial.case
     axis = spec.independent
@@ -36,16 +37,18 @@ def observe(trial: Trial) -> Observation | None:
         return None
     first = np.take(trial.outcome.value, rows - 1, place)
     attainable = np.take(trial.reference.attainable, rows - 1, place)
+    company = {"are copies of it": _copies(trial, axis)}
     for poison in (*POISONS, trial.cell.storage.largest / 4):
-        poisoned = Trial(trial.cell, with_inputs(case, _poisoned(trial, axis, poison)))
-        value = poisoned.outcome.value
+        company[f"hold {poison:.3g}"] = _poisoned(trial, axis, poison)
+    for what, inputs in company.items():
+        value = Trial(trial.cell, with_inputs(case, inputs)).outcome.value
         if value.shape != trial.outcome.value.shape:
             continue
         second = np.take(value, rows - 1, place)
         bits = _bits(first, second, attainable)
         if bits > PASS_BITS:
             return Observation(
-                Verdict.FAIL, rows, 0, bits, f"row {rows - 1} changes when the other rows hold {poison:.3g}",
+                Verdict.FAIL, rows, 0, bits, f"row {rows - 1} changes when the other rows {what}",
                 f"row {rows - 1}", first, attainable, second,
             )  # fmt: skip
     return Observation(Verdict.PASS, rows)
@@ -64,6 +67,15 @@ def _poisoned(trial: Trial, axis: str, poison: float) -> dict[str, Array]:
             others[place] = slice(0, -1)
             array[tuple(others)] = poison
             changed[name] = array
+    return changed
+
+
+def _copies(trial: Trial, axis: str) -> dict[str, Array]:
+    changed = {}
+    for name, declared in trial.cell.spec.inputs.items():
+        if axis in declared.shape:
+            array, place = trial.case.inputs[name], declared.shape.index(axis)
+            changed[name] = np.repeat(np.take(array, [-1], place), array.shape[place], place)
     return changed
 
 
