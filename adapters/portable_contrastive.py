@@ -28,6 +28,7 @@ from lossproof.builtin.adapters.portable import (
     _softmax,
     everywhere,
 )
+from lossproof.builtin.adapters.portable_classification import _softplus
 
 Array = Any
 
@@ -168,11 +169,6 @@ def nt_xent(a: Array, b: Array, *, temperature: float = 0.1) -> Array:
 
 
 # ---- negatives that are corrected and weighted
-
-
-def _softplus(x: Array) -> Array:
-    xp = array_namespace(x)
-    return xp.maximum(x, xp.zeros_like(x)) + xp.log1p(xp.exp(-xp.abs(x)))
 
 
 def _negatives(z: Array, temperature: float, beta: float) -> tuple[Array, Array, Array, Array]:
