@@ -326,3 +326,38 @@ def test_a_bundled_package_has_the_losses_of_all_its_files() -> None:
     kl = next(each for each in found if each.name == "portable.kl_divergence")
     assert (Path(kl.path).name, kl.target) == ("divergences.py", "portable:kl_divergence")
     assert [each.name for each in discover(kl.target)[0]] == [kl.name] * 3
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("temperature", [1e-3, 0.5])
+@pytest.mark.parametrize(
+    "loss", ["info_nce", "clip", "nt_xent", "debiased_contrastive", "hard_negative_contrastive"]
+)
+def test_gradients_at_duplicates_agree_across_frameworks(loss: str, temperature: float) -> None:
+    """A negative that equals its positive: what has a kink there, |x| or a maximum, must not show."""
+    jax, torch = pytest.importorskip("jax"), pytest.importorskip("torch")
+    adapter = _adapter("portable.batch_contrastive")
+    function, closed = getattr(adapter, loss), getattr(adapter, f"_{loss}_gradient")
+    a, b = np.array([[3.0, 4], [4, -3], [5, 12]]), np.array([[3.0, 4], [3, 4], [12, -5]])
+    expected = closed(a, b, temperature=temperature)
+
+    tensors = [torch.from_numpy(x.copy()).requires_grad_(True) for x in (a, b)]
+    function(*tensors, temperature=temperature).sum().backward()
+    with jax.enable_x64(True):
+        arrays = [jax.numpy.asarray(x) for x in (a, b)]
+        _, backward = jax.vjp(lambda x, y: function(x, y, temperature=temperature).sum(), *arrays)
+        found = [np.asarray(x) for x in backward(jax.numpy.ones(()))]
+    for right, tensor, array in zip(expected, tensors, found, strict=True):
+        np.testing.assert_allclose(tensor.grad.numpy(), right, rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(array, right, rtol=1e-9, atol=1e-9)
+
+
+def test_the_slope_of_softplus_at_zero_is_a_half_in_every_framework() -> None:
+    jax, torch = pytest.importorskip("jax"), pytest.importorskip("torch")
+    softplus = _adapter("portable.common").softplus
+    x = torch.tensor([0.0, -0.0, 3.0], requires_grad=True)
+    softplus(x).sum().backward()
+    expected = [0.5, 0.5, 1 / (1 + np.exp(-3.0))]
+    np.testing.assert_allclose(x.grad.numpy(), expected, rtol=1e-6)
+    found = jax.grad(lambda z: softplus(z).sum())(jax.numpy.asarray([0.0, -0.0, 3.0]))
+    np.testing.assert_allclose(np.asarray(found), expected, rtol=1e-6)

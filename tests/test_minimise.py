@@ -197,7 +197,10 @@ def test_weights_lose_their_class_with_the_logits():
 def test_permutations_stay_permutations_when_classes_go():
     start = case([[1.0, 2.0, 3.0, 4.0]], [1], variables={"s": np.asarray([2, 0, 3, 1])})
     small = minimise(
-        start, CROSS_ENTROPY, lambda c: bool((c.variables["s"] != np.arange(len(c.variables["s"]))).any())
+        start,
+        CROSS_ENTROPY,
+        lambda c: bool((c.variables["s"] != np.arange(len(c.variables["s"]))).any()),
+        law="permutation",
     )
     assert sorted(small.variables["s"]) == list(range(small.inputs["logits"].shape[1]))
     assert len(small.variables["s"]) == 2
@@ -213,7 +216,7 @@ def test_sums_on_a_grid_stay_exact(dtype):
             seen.append(is_exact(c.inputs["logits"], c.variables["c"], c.dtype))
             return bool((abs(c.variables["c"].astype(float)) > 1e-3).any())
 
-        minimise(start, CROSS_ENTROPY, fails)
+        minimise(start, CROSS_ENTROPY, fails, law="shift")
         assert seen
         assert all(seen)
 
@@ -306,6 +309,44 @@ def test_another_naming_of_the_classes_stays_one():
         return np.array_equal(a[:, None] == a, b[:, None] == b)
 
     seen = []
-    minimise(embedded([4, 7, 4, 2], [1, 3, 1, 9]), SUP_CON, lambda case: seen.append(same(case)) or True)
+    minimise(
+        embedded([4, 7, 4, 2], [1, 3, 1, 9]),
+        SUP_CON,
+        lambda case: seen.append(same(case)) or True,
+        law="names",
+    )
     assert seen
     assert all(seen)
+
+
+TWO_SHIFTS = CROSS_ENTROPY.model_copy(
+    update={
+        "laws": {
+            "rows": Law(law="True", forall={"c": Variable(shape=("N", 1), domain="real")}),
+            "classes": Law(law="True", forall={"c": Variable(shape=("V",), domain="real")}),
+            "masked": Law(law="True", forall={"c": Variable(like="logits")}),
+            "order": Law(law="True", forall={"c": Variable(shape=("V",), domain="permutation")}),
+        }
+    }
+)
+SHAPES = {"rows": (1, 1), "classes": (2,), "masked": (1, 2), "order": (2,)}
+
+
+@pytest.mark.parametrize("law", SHAPES)
+def test_laws_may_have_variables_of_one_name_and_of_other_shapes(law):
+    recipe = draw(TWO_SHIFTS, "ordinary", PROFILES["quick"], 0, 1)[0]
+    start = expand(TWO_SHIFTS, recipe, "float32", TWO_SHIFTS.laws[law].forall)
+
+    def fails(c: Case) -> bool:
+        rows, classes = c.inputs["logits"].shape
+        full = {"rows": (rows, 1), "classes": (classes,), "masked": (rows, classes), "order": (classes,)}
+        assert c.variables["c"].shape == full[law]
+        return classes >= 2
+
+    assert minimise(start, TWO_SHIFTS, fails, law=law).variables["c"].shape == SHAPES[law]
+
+
+def test_a_case_with_variables_is_not_cut_down_without_its_law():
+    start = case([[1.0, 2.0]], [1], variables={"s": np.asarray([1, 0])})
+    with pytest.raises(KeyError, match="s is no variable"):
+        minimise(start, CROSS_ENTROPY, lambda c: True)

@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 
 import lossproof
+from lossproof.checks import answers
 from lossproof.errors import UsageError
+from lossproof.inputs import Case
+from lossproof.spec import library
 
 torch = pytest.importorskip("torch")
 F = torch.nn.functional
@@ -162,3 +165,14 @@ def test_a_result_that_a_later_call_overwrites() -> None:
         return np.mean((x - y) ** 2, axis=1, out=buffer)
 
     assert checks(reuses, "mse", "numpy")
+
+
+def test_what_is_forgiven_in_one_row_is_not_forgiven_in_another() -> None:
+    """An embedding beside its class's weights may lose its gradient's digits; the next one may not."""
+    embeddings, weights = np.float32([[1, 1e-6], [1, 1]]), np.float32([[1, 0], [0, 1]])
+    inputs = {"embeddings": embeddings, "weights": weights, "labels": np.array([0, 0])}
+    spec = library.get("arcface")
+    case = Case("arcface", "float32", "ordinary", inputs, spec.defaults())
+    beside, apart = answers.slack(spec, case, "embeddings")
+    assert apart < 1e-3 < 1 < beside
+    assert np.broadcast_shapes(answers.slack(spec, case, "weights").shape, weights.shape) == weights.shape

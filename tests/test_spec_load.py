@@ -100,6 +100,7 @@ BROKEN = {
     "no kind": ("{range: [0, 1], ends: [0], default: 0.1}", "{default: 1}", "7:3", "needs one of choices"),
     "like": ("like: x", "like: lables", "22:66", "did you mean 'labels'?"),
     "excuse": ("{x: x}", "{z: x}", "16:10", "'z' is no input"),
+    "slack of no input": ("{value: 1e-3}", "{gradient: {z: 1}}", "17:20", "'z' is no input"),
     "ahead of no index": (
         "domain: real}",
         "domain: real, ahead: N}",
@@ -146,6 +147,19 @@ EXPRESSIONS = {
     "in when": ("epsilon > 0", "epsilom > 0", "24:11", "did you mean 'epsilon'?"),
     "in a law as mapping": ("squares(-x, labels)", "squares(-x, lables)", "23:22", "did you mean 'labels'?"),
     "in excuse": ("{x: x}", '{x: "max(x, M)"}', "16:", "'M'"),
+    "in slack": ("{value: 1e-3}", "{gradient: {x: abs(y)}}", "17:27", "unknown name 'y'"),
+    "shape of a slack": (
+        "{value: 1e-3}",
+        '{value: "x"}',
+        "17:",
+        "a slack of shape [N, D] does not fit the result, [N]",
+    ),
+    "shape of a gradient's slack": (
+        "{value: 1e-3}",
+        '{gradient: {x: "x[:, :, None]"}}',
+        "17:",
+        "a slack of shape [N, D, 1] does not fit x, [N, D]",
+    ),
     "in unread": ("domain: real}", "domain: real, unread: y > 0}", "4:", "unknown name 'y'"),
     "shape of unread": ("domain: real}", 'domain: real, unread: "any(x > 0, N)"}', "4:", "or its first axes"),
     "unknown function": ("sum(scaled**2, D)", "som(scaled**2, D)", "14:3", "did you mean 'sum'?"),

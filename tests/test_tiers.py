@@ -18,13 +18,17 @@ from lossproof.expression.scope import Scope
 from lossproof.expression.size import Size
 from lossproof.floats import DTYPES, FORMATS, Format, working_format
 from lossproof.inputs import PROFILES, Case, draw, expand, regimes_of
+from lossproof.inputs.anatomy import Family, anatomy
 from lossproof.oracle import vector_tier, wide
 from lossproof.oracle.fused import fused
 from lossproof.oracle.point import Point
+from lossproof.oracle.radius import Radii, Term
 from lossproof.oracle.reference import Evaluation, Reference
+from lossproof.oracle.rounding import Rounding
 from lossproof.oracle.running_error import Families
+from lossproof.oracle.softmax_family import SoftmaxFamily
 from lossproof.oracle.vector_tier import VectorTier
-from lossproof.oracle.verdict import judge
+from lossproof.oracle.verdict import FAIL, PASS, judge
 from lossproof.spec import graph, library
 from lossproof.spec.model import Spec
 
@@ -46,8 +50,13 @@ EDGES = {
     "tiny",
     "antipodal",
     "one_feature",
+    "drowned",
 }
 """Regimes of infinities, nan, exact ties and angles, and the ends of the exponent range and of the domain."""
+
+DROWNED = {"common_offset", "scales"}
+"""Regimes of vectors in which the products of two have a rounding error far above 1: which class a softmax of them
+chooses is for Arb to tell."""
 
 COTANGENTS = (2.0, -0.5, 0.0, -4.0, 0.25, 1.0, -1.0)
 
@@ -86,6 +95,7 @@ def compare(elements: int, seed: int) -> tuple[Counter[str], Counter[str]]:
     up: Counter[str] = Counter()
     specs = [library.get(name) for name in library.names()]
     profile = replace(PROFILES["quick"], shapes=((5, 3), (7, 2), (3, 9)), many_classes=33)
+    drowned = {spec.loss for spec in specs if anatomy(spec).family == Family.EMBEDDINGS}
     cells = [(spec, regime, dtype) for spec in specs for regime in regimes_of(spec) for dtype in DTYPES]
     if elements < 100_000:
         # every spec and every dtype, and a share of the regimes of each
@@ -94,14 +104,15 @@ def compare(elements: int, seed: int) -> tuple[Counter[str], Counter[str]]:
     while sum(met.values()) < elements:
         rng = np.random.default_rng([seed, round_])
         for spec, regime, dtype in cells:
+            kind = "drowned" if spec.loss in drowned and regime in DROWNED else regime
             for recipe in draw(spec, regime, profile, seed + round_, 1):
                 case = expand(spec, recipe, dtype)
                 for what, (evaluation, node, extra) in questions(spec, case, bool(round_ % 2)).items():
                     tier = VectorTier(evaluation.point, evaluation.working, evaluation.flush)
                     ((middle, _),) = tier.evaluate([node], extra)
                     (found,) = evaluation.references([node], extra)
-                    met[regime] += middle.size
-                    up[regime] += int(np.isnan(middle).sum())
+                    met[kind] += middle.size
+                    up[kind] += int(np.isnan(middle).sum())
                     got = results(found, rng)
                     fast = judge(got, found, evaluation.working).verdicts
                     slow = judge(got, found.in_truth, evaluation.working).verdicts
@@ -204,3 +215,50 @@ def test_the_sum_of_nothing_is_zero(dtype: str) -> None:
     empty = np.zeros((0, 3)).astype(wide.wide_dtype(fmt))
     found = wide.WideArithmetic(wide.wide_dtype(fmt), Families()).sum(empty, (0,), False)
     assert found.astype(np.float64).tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("spread", [0.01, 1.0, 30.0, 1e4])
+@pytest.mark.parametrize("uncertain", [1e-6, 0.1, 1.0, 20.0, 1e6, 1e20])
+def test_a_softmax_of_uncertain_logits_stays_in_its_ball(spread: float, uncertain: float) -> None:
+    rng = np.random.default_rng(1)
+    logits = rng.normal(size=(40, 4)) * spread
+    radius = uncertain * rng.uniform(size=logits.shape)
+    logits[:, 3] = np.where(rng.uniform(size=40) < 0.3, -np.inf, logits[:, 3])
+    radius[np.isneginf(logits)] = 0.0
+    rule = Radii(Rounding.of(FORMATS["float32"]), SoftmaxFamily.of).rule("softmax")
+
+    def softmax(x: Any) -> Any:
+        weights = np.exp(x - x.max(axis=1, keepdims=True))
+        return weights / weights.sum(axis=1, keepdims=True)
+
+    with np.errstate(all="ignore"):
+        found = rule(softmax(logits), Term(logits, logits, radius, False), 1)
+        for _ in range(50):
+            moved = softmax(logits + radius * rng.choice([-1.0, 1.0, 0.5], logits.shape))
+            assert (np.abs(moved - softmax(logits)) <= found).all()
+    assert (found <= 1.001).all(), "a weight is 1 at most"
+
+
+def test_weights_of_logits_that_may_be_infinite_are_undecided() -> None:
+    logits, radius = np.array([[0.0, 1.0], [0.0, 1.0]]), np.array([[0.0, np.inf], [0.0, np.nan]])
+    rule = Radii(Rounding.of(FORMATS["float32"]), SoftmaxFamily.of).rule("softmax")
+    with np.errstate(all="ignore"):
+        assert np.isnan(rule(logits, Term(logits, logits, radius, False), 1)).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_nan_among_the_weights_of_drowned_logits_is_wrong(dtype: str) -> None:
+    """Of products of vectors that are uncertain by more than 1 no more is known than that weights lie in [0, 1]."""
+    shape = (Size.of("N"), Size.of("D"))
+    leaves = {name: Node.make("input", (), (name,), shape) for name in ("x", "y")}
+    scope = Scope(leaves, {}, {"N": shape[0], "D": shape[1]})
+    node = p.real(parse("softmax(matmul(x, transpose(y)))", scope))
+    big = 2.0 ** (FORMATS[dtype].emax // 2 - 4)
+    x = (np.array([[1, 1.25], [1.5, 1.375]]) * big).astype(FORMATS[dtype].dtype)
+    y = np.array([[1.125, -1], [-1.625, 1]]).astype(FORMATS[dtype].dtype) * FORMATS[dtype].dtype.type(big)
+    point = Point({"x": x, "y": y}, {}, {"N": 2, "D": 2}, FORMATS[dtype])
+    (found,) = Evaluation(point, working_format(FORMATS[dtype])).references([node])
+    assert (found.attainable <= 1.01).all()
+    for wrong in (np.nan, np.inf, 1e6):
+        assert (judge(np.full((2, 2), wrong), found, working_format(FORMATS[dtype])).verdicts == FAIL).all()
+    assert (judge(found.expected, found, working_format(FORMATS[dtype])).verdicts == PASS).all()

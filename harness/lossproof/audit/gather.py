@@ -10,7 +10,7 @@ from lossproof.audit.findings import finding, identity
 from lossproof.audit.ledger import Ledger, Row, summary
 from lossproof.audit.observe import observe
 from lossproof.audit.results import Finding, Result
-from lossproof.checks import gradient
+from lossproof.checks import gradient, laws
 from lossproof.checks.observation import Observation
 from lossproof.checks.trial import Cell, Trial
 from lossproof.inputs import Case, minimise
@@ -116,7 +116,12 @@ class _Smaller:
         small = next((known for known in self.known if not case.variables and fails(known)), None)
         if small is None:
             minimal = partial(
-                minimise, case, cell.spec, budget=BUDGET[cell.mode], keep=self.keep & set(case.parameters)
+                minimise,
+                case,
+                cell.spec,
+                budget=BUDGET[cell.mode],
+                law=laws.law_of(check),
+                keep=self.keep & set(case.parameters),
             )
             if cell.framework.compiles_operations:
                 # nothing new to compile but the classes, and at the end the smallest case by itself

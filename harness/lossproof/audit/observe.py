@@ -18,8 +18,9 @@ def observe(cell: Cell, check: str, case: Case, *, forward_mode: bool = True) ->
     forward_mode: whether the gradient's check looks at it. Raises UsageError for a name that is no check.
     """
     try:
-        if check.startswith(laws.PREFIX) and check.removeprefix(laws.PREFIX) in cell.spec.laws:
-            return laws.observe(cell, check.removeprefix(laws.PREFIX), case)
+        law = laws.law_of(check)
+        if law is not None and law in cell.spec.laws:
+            return laws.observe(cell, law, case)
         if check in _BY_NAME:
             return _BY_NAME[check].observe(Trial(cell, case, forward_mode=forward_mode))
     except ImplementationError as error:

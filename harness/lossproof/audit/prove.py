@@ -89,7 +89,7 @@ def prove_law(spec: Spec, name: str, profile: Profile, seed: int) -> Proof:
         if law.exists:
             witnesses += sum(int((np.equal(v.holds, True) & v.claimed).sum()) for v in values)
         elif any(value.violated.any() for value in values):
-            smallest = minimise(case, spec, lambda c: _violated(spec, name, c))
+            smallest = minimise(case, spec, lambda c: _violated(spec, name, c), law=name)
             return Proof(spec.loss, name, "false", cases, undecided, describe(smallest), _text(place))
     if law.exists:
         verdict = "proved" if witnesses else "undecided"

@@ -12,6 +12,7 @@ from lossproof.audit.encoding import decode, encode
 from lossproof.audit.observe import observe
 from lossproof.audit.results import Finding, Verdict
 from lossproof.audit.worker import siblings_of
+from lossproof.checks import laws
 from lossproof.checks.trial import Cell
 from lossproof.errors import UsageError, suggest
 from lossproof.frameworks import framework
@@ -81,7 +82,7 @@ def _find(finding: Finding) -> tuple[Implementation | None, dict[str, Implementa
 def case_of(finding: Finding, spec: Spec) -> Case:
     """The case of a finding, bit by bit."""
     variables: dict[str, Array] = {}
-    law = spec.laws.get(finding.check.removeprefix("law:"))
+    law = spec.laws.get(laws.law_of(finding.check) or "")
     for name, encoded in finding.variables.items():
         variable = law.forall.get(name) if law is not None else None
         domain = Domain.REAL if variable is None else variable.domain or Domain.REAL

@@ -15,6 +15,6 @@ def observe(trial: Trial) -> Observation | None:
     if not trial.shape_fits:
         return None
     got = trial.outcome.value
-    slack = answers.slack(trial.cell.spec, trial.case, "value")
+    slack = answers.slack(trial.cell.spec, trial.case)
     judgement = judge(got, trial.reference, trial.cell.working, slack)
     return from_judgement(judgement, trial.reference, got, "value")

@@ -118,9 +118,12 @@ def _evaluation(spec: Spec, case: Case, working: Format, flush: bool) -> Evaluat
     return _latest[1]
 
 
-def slack(spec: Spec, case: Case, part: str) -> Array | float:
-    """The spec's slack for `value` or `gradient` as an absolute error: 8 roundoffs of its expression."""
-    text = getattr(spec.slack, part)
+def slack(spec: Spec, case: Case, wrt: str | None = None) -> Array | float:
+    """The spec's slack as an absolute error: 8 roundoffs of its expression.
+
+    wrt: the input in whose gradient it is, and to whose shape it broadcasts; None for the value.
+    """
+    text = spec.slack.value if wrt is None else spec.slack.of_gradient(wrt)
     if text is None:
         return 0.0
     statics = graph.statics_of(spec, case.parameters)

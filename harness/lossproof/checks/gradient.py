@@ -29,7 +29,8 @@ def observe(trial: Trial) -> Observation | None:
         return Observation(Verdict.SKIP, reason=reason)
     if not trial.shape_fits:
         return None
-    slack = answers.slack(trial.cell.spec, trial.case, "gradient")
+    spec, case = trial.cell.spec, trial.case
+    slacks = {name: answers.slack(spec, case, name) for name in trial.gradient_references}
     found = []
     for name, reference in trial.gradient_references.items():
         got = trial.gradients[name]
@@ -45,17 +46,19 @@ def observe(trial: Trial) -> Observation | None:
                 reference.attainable,
                 got,
             )
-        judgement = judge(got, reference, trial.cell.working, slack)
+        judgement = judge(got, reference, trial.cell.working, slacks[name])
         found.append(from_judgement(judgement, reference, got, f"gradient in {name}"))
     value = trial.differentiated
     if value is not None and not _same(value, trial.outcome.value):
         # code may take another way while it is differentiated, and that is the way that trains
-        allowed = answers.slack(trial.cell.spec, trial.case, "value")
+        allowed = answers.slack(spec, case)
         judgement = judge(value, trial.reference, trial.cell.working, allowed)
         found.append(from_judgement(judgement, trial.reference, value, "value while differentiated"))
     along = trial.forward
     if along is not None:
-        found.append(_forward(trial, along, slack))
+        found.append(
+            _forward(trial, along, max((float(np.max(each)) for each in slacks.values()), default=0.0))
+        )
     return worst(found)
 
 
@@ -63,7 +66,7 @@ def _same(a: Array, b: Array) -> bool:
     return np.array_equal(a.astype(np.float64), b.astype(np.float64), equal_nan=True)
 
 
-def _forward(trial: Trial, got: Array, slack: Array | float) -> Observation:
+def _forward(trial: Trial, got: Array, slack: float) -> Observation:
     """Σ cotangent · jvp = Σ vjp · tangent; blamed by the certified derivatives alone."""
     found = _contract(trial, slack, got, trial.gradient_references)
     if found.verdict is Verdict.PASS:
@@ -75,7 +78,7 @@ def _forward(trial: Trial, got: Array, slack: Array | float) -> Observation:
 
 def _contract(
     trial: Trial,
-    slack: Array | float,
+    slack: float,
     got: Array,
     references: Mapping[str, Reference],
     excuses: Mapping[str, Array] | None = None,
@@ -133,7 +136,7 @@ def _contract(
     if not compared.any():
         return Observation(Verdict.PASS, 0, undecided)
     lost = float(bits.max())
-    excused = (bits <= degraded_bits(trial.cell.storage)) | (error <= np.max(slack)) | _low(trial, error)
+    excused = (bits <= degraded_bits(trial.cell.storage)) | (error <= slack) | _low(trial, error)
     # backward stable, as for the derivative itself
     excused |= error <= 2.0**PASS_BITS * (attainable + excuse)
     verdict = Verdict.PASS if lost <= PASS_BITS else Verdict.DEGRADED if excused.all() else Verdict.FAIL

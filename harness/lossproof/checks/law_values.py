@@ -149,7 +149,7 @@ class Values:
             wrong = judge(got, reference, cell.working).verdicts == FAIL
             reference = replace(reference, attainable=np.where(wrong, np.inf, reference.attainable))
         spread = None if exact else _spread(cell, site, args, case)
-        slack = answers.slack(cell.spec, case, "value" if site.wrt is None else "gradient")
+        slack = answers.slack(cell.spec, case, site.wrt)
         return got, reference, spread, slack
 
     def _look_for_broken(self, got: Array, reference: Reference) -> None:

@@ -72,6 +72,11 @@ def observe(cell: Cell, name: str, case: Case) -> Observation:
         return Observation(Verdict.SKIP, reason=str(skipped))
 
 
+def law_of(check: str) -> str | None:
+    """The law that a check is about; None for the other checks."""
+    return check.removeprefix(PREFIX) if check.startswith(PREFIX) else None
+
+
 def asks(spec: Spec, name: str, statics: graph.Statics) -> bool:
     """Whether a law calls its own loss; one that does not is about the definition alone."""
     nodes = topological([clause.node for clause in clauses(spec, name, statics)])

@@ -13,7 +13,7 @@ from lossproof.inputs.case import Array, Case
 from lossproof.inputs.dice import to_dtype
 from lossproof.inputs.sizes import dimension_names
 from lossproof.inputs.variables import grid_peers
-from lossproof.spec.model import Domain, Shape, Spec, Variable
+from lossproof.spec.model import Domain, Shape, Spec
 
 
 @dataclass(frozen=True, order=True)
@@ -45,11 +45,16 @@ class Layout:
         return [slot for slot, domain in self.domains.items() if domain in domains]
 
 
-def layout(case: Case, spec: Spec, variables: Mapping[str, Variable] | None = None) -> Layout:
-    """The layout of a case; variables: those of its law, found in the spec by their names unless given."""
-    if variables is None:
-        laws = (law.forall for law in spec.laws.values())
-        variables = next((v for v in laws if case.variables and set(v) == set(case.variables)), {})
+def layout(case: Case, spec: Spec, law: str | None = None) -> Layout:
+    """The layout of a case. law: the one for which it was drawn, whose variables it holds; other laws may have
+    variables of these names and of other shapes.
+
+    Raises KeyError for variables that the law has not, and where there is no law.
+    """
+    variables = spec.laws[law].forall if law is not None else {}
+    strangers = [name for name in case.variables if name not in variables]
+    if strangers:
+        raise KeyError(f"{strangers[0]} is no variable of {law or 'a case without a law'}")
     shapes: dict[Slot, Shape] = {}
     domains: dict[Slot, Domain] = {}
     for name, part in spec.inputs.items():

@@ -7,7 +7,7 @@ on a grid stay exact.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +16,7 @@ from lossproof.inputs.case import Case
 from lossproof.inputs.cut import Layout, can_cut, cut, layout, sizes, used_classes
 from lossproof.inputs.shorten import Search, shorten_distributions, shorten_indices, shorten_numbers
 from lossproof.inputs.variables import is_exact
-from lossproof.spec.model import Parameter, Spec, Variable
+from lossproof.spec.model import Parameter, Spec
 
 
 def minimise(
@@ -25,24 +25,24 @@ def minimise(
     fails: Callable[[Case], bool],
     budget: int = 400,
     *,
-    variables: Mapping[str, Variable] | None = None,
+    law: str | None = None,
     keep: Collection[str] = (),
 ) -> Case:
     """A smaller case that still fails, by at most `budget` calls of `fails`; the case itself if none is
     found.
 
-    fails: whether a case fails in the same way; one on which it raises counts as not failing. variables:
-    those of the law that failed (looked up in the spec by their names unless given). keep: parameters
-    that stay as they are, because the implementation fixes them.
+    fails: whether a case fails in the same way; one on which it raises counts as not failing. law: the one for
+    which the case was drawn, whose variables it holds. keep: parameters that stay as they are, because the
+    implementation fixes them.
     """
-    plan = layout(case, spec, variables)
+    plan = layout(case, spec, law)
     search = Search(case, fails, budget, lambda candidate: _legal(candidate, plan))
     for _ in range(3):
         before = search.best
         _rows(search, plan)
         _classes(search, plan)
         _parameters(search, spec, keep)
-        plan = layout(search.best, spec, variables)
+        plan = layout(search.best, spec, law)
         shorten_indices(search, plan)
         shorten_distributions(search, plan)
         shorten_numbers(search, plan)

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MOST_COMPARED = 11
-"""The most rows of a loss that compares each with every other: what it costs to verify grows with their square."""
+"""The most rows of a loss that compares each with every other: what it costs to verify grows with their square, and
+such a case is a call of its own, of which a nan or a tie sends all to Arb. A mistake that takes more rows than two
+blocks of four, such as one at the border of a wider block, goes unseen."""
 
 DIAL = 64
 """A recipe's dial lies in range(DIAL); each regime maps it to its own range of magnitudes."""

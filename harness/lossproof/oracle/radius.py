@@ -431,14 +431,27 @@ class Radii:
         shifts, _ = self._shifts(found, x)
         total = self._total(found, x, lambda: shifts)
         others = np.where(total < 1, total / (1 - np.minimum(total, 0.999)), np.nan) + self.rounding.step
-        # where a shift is uncertain by much, the weight is next to nothing or anything up to 1
         if np.maximum.reduce(shifts, axis=None, initial=0.0) <= 2.0**-8:
             relative = shifts * (1 + 2.0**-8) + others
             return self._finish(out, out * relative)
         near = out * (np.expm1(np.minimum(shifts, 1.0)) + others)
         far = np.minimum(np.exp(np.minimum(found.shifted + shifts, 0.0)), 1.0) / found.total * (1 + others)
         radius = np.where(shifts <= 1.0, near, np.where(exact(x.radius), out, far))
+        if not exact(x.radius):
+            most = self._most_of_one(found, shifts)
+            radius = np.where(total < 1, np.minimum(radius, most), most)
         return self._finish(out, np.where(np.isneginf(found.shifted), 0.0, radius))
+
+    def _most_of_one(self, found: SoftmaxFamily, shifts: Array) -> Array:
+        """What a weight can be at most: 1, however uncertain the shifts, and less far below the maximum.
+
+        Past the largest number code has infinities, and takes one from another: undecided.
+        """
+        moved = np.where(np.isneginf(found.shifted), 0.0, shifts)
+        top = np.max(np.where(found.shifted == 0, moved, 0.0), axis=found.axis, keepdims=True)
+        most = np.exp(np.minimum(found.shifted + moved + top, 0.0))
+        lost = np.max(np.where(np.isinf(moved), np.nan, 0.0), axis=found.axis, keepdims=True)
+        return np.asarray(most + lost)
 
 
 def _top_radius(found: SoftmaxFamily, x: Term, most: Array) -> Array:

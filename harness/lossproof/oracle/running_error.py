@@ -143,6 +143,8 @@ class RunningError:
             for place, rules in enumerate(self._rules)
         )
         found = Ball(mid, view, radii)
+        if op == "softmax":
+            return self._unknown_weights(balls[0], attributes[0], found)
         return self._unknown_at_kinks(op, balls, attributes, found) if op in _KINKED else found
 
     def _structural(self, move: Callable[..., Array], *args: Any) -> Ball:
@@ -255,6 +257,21 @@ class RunningError:
         if unknown is None or mid.dtype == object:
             return mid
         return np.where(unknown, np.nan, mid)
+
+    def _unknown_weights(self, x: Ball, axis: int, found: Ball) -> Ball:
+        """nan where the tier's own error leaves open which entry of a softmax has the weight.
+
+        The radius of a weight ends at 1, so that it is no longer in proportion to that of the logits.
+        """
+        width = self._own_error(x)
+        if found.mid.dtype == object or exact(width):
+            return found
+        width = np.where(np.isneginf(x.view), 0.0, width)
+        lost = np.broadcast_to(np.max(width, axis=axis, keepdims=True) > 1, found.shape)
+        if not lost.any():
+            return found
+        mid = self._with_nan(found.mid, lost)
+        return Ball(mid, self.view(mid), found.radii)
 
     def _unknown_at_kinks(
         self, op: str, balls: Sequence[Ball], attributes: Sequence[Any], found: Ball

@@ -129,6 +129,10 @@ class _Shape:
             return {
                 name: self._text(entry, (*path, name), "an expression") for name, entry in entries.items()
             }
+        if path[0] == "slack" and key == "gradient" and isinstance(value.data, dict):
+            return {
+                name: self._text(entry, (*path, name), "an expression") for name, entry in value.data.items()
+            }
         if key in _TEXT or path[0] == "slack":
             expected = "text" if key not in ("definition", "law", "when") else "an expression"
             return self._text(value, path, expected)

@@ -112,10 +112,18 @@ class Law(Part):
 
 
 class Slack(Part):
-    """Widens *degraded* (never *pass*) by 8 roundoffs of these expressions."""
+    """Widens *degraded* (never *pass*) by 8 roundoffs of these expressions.
+
+    gradient: one expression for every input, or one for each input by its name.
+    """
 
     value: str | float | None = None
-    gradient: str | float | None = None
+    gradient: str | float | dict[str, str | float] | None = None
+
+    def of_gradient(self, name: str) -> str | None:
+        """The expression for the gradient in an input; None without slack."""
+        found = self.gradient.get(name) if isinstance(self.gradient, dict) else self.gradient
+        return None if found is None else str(found)
 
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]

@@ -41,6 +41,15 @@ class Rules:
             self._refuse(f"'{spec.independent}' is no dimension of the inputs{hint}", "independent")
         for name, parameter in spec.parameters.items():
             self._parameter(name, parameter)
+        for name in spec.slack.gradient if isinstance(spec.slack.gradient, dict) else ():
+            if name not in spec.inputs:
+                self._refuse(
+                    f"'{name}' is no input{suggest(name, spec.inputs)}",
+                    "slack",
+                    "gradient",
+                    name,
+                    value=False,
+                )
         for name in spec.excuse:
             if name not in spec.inputs:
                 self._refuse(f"'{name}' is no input{suggest(name, spec.inputs)}", "excuse", name, value=False)

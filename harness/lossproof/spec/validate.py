@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from lossproof.errors import ExpressionError
 from lossproof.expression import primitives as p
-from lossproof.expression.size import show
+from lossproof.expression.size import Size, show
 from lossproof.spec import graph
 from lossproof.spec.law_graph import applies, law_graph
 from lossproof.spec.model import Spec
@@ -44,10 +44,8 @@ def _steps(spec: Spec, statics: graph.Statics) -> Iterator[tuple[KeyPath, Callab
             yield ("inputs", name, "unread"), lambda name=name: _unread(spec, statics, name)  # type: ignore[misc]
     for name, text in spec.excuse.items():
         yield ("excuse", name), lambda text=text: graph.aside(spec, statics, text)  # type: ignore[misc]
-    for name in ("value", "gradient"):
-        text = getattr(spec.slack, name)
-        if text is not None:
-            yield ("slack", name), lambda text=text: graph.aside(spec, statics, str(text))  # type: ignore[misc]
+    for path, text, target in _slack(spec):
+        yield path, lambda text=text, target=target: _fitting(spec, statics, text, target)  # type: ignore[misc]
     for name, law in spec.laws.items():
         yield (
             ("laws", name),
@@ -55,6 +53,28 @@ def _steps(spec: Spec, statics: graph.Statics) -> Iterator[tuple[KeyPath, Callab
                 law_graph(spec, name, statics) if applies(law, statics) else None
             ),
         )
+
+
+def _slack(spec: Spec) -> Iterator[tuple[KeyPath, str, str | None]]:
+    """Each expression of the slack, with the input in whose gradient it is; None for the value."""
+    if spec.slack.value is not None:
+        yield ("slack", "value"), str(spec.slack.value), None
+    own = isinstance(spec.slack.gradient, dict)
+    for name, declared in spec.inputs.items():
+        text = spec.slack.of_gradient(name)
+        if text is not None and declared.is_real and declared.differentiable:
+            yield ("slack", "gradient", *((name,) if own else ())), text, name
+
+
+def _fitting(spec: Spec, statics: graph.Statics, text: str, target: str | None) -> None:
+    """Raises ExpressionError for a slack that does not broadcast to the result, or to the input that it is for."""
+    found = graph.aside(spec, statics, text).shape
+    whole = (graph.definition(spec, statics) if target is None else graph.leaves(spec, statics)[target]).shape
+    padded = (*(None,) * (len(whole) - len(found)), *found)
+    one = Size.of(1)
+    if len(found) > len(whole) or any(a not in (None, one, b) for a, b in zip(padded, whole, strict=True)):
+        of = "the result" if target is None else target
+        raise ExpressionError(f"a slack of shape {show(found)} does not fit {of}, {show(whole)}", at=(1, 1))
 
 
 def _unread(spec: Spec, statics: graph.Statics, name: str) -> None:

@@ -11,7 +11,6 @@ from functools import partial
 
 import numpy as np
 
-from lossproof.inputs.anatomy import Anatomy
 from lossproof.inputs.case import Array
 from lossproof.inputs.dice import to_dtype
 from lossproof.inputs.plain import nonzero
@@ -58,13 +57,59 @@ def _axes(s: Sketch) -> Array:
     return lines
 
 
-def _scales(s: Sketch) -> Array:
-    """Each vector at a scale of its own; no product of two of them, over a temperature, leaves the range.
+SHORTEST = -22
+"""No vector is shorter than 2^-22 where its direction is to be compared, so that a law may take a sixteenth of it: at
+1e-8 PyTorch's own directions end (the eps of F.cosine_similarity; that of F.normalize is 1e-12), and right code uses
+them."""
 
-    None is shorter than 1e-8, where PyTorch's own directions end (the eps of F.cosine_similarity).
+SPARE = 17
+"""So many powers of two under the root of the largest number, no product of two vectors, over a temperature of 1e-3,
+leaves the range; nor do the squares and the quotients of a gradient, which is shorter as the vectors are longer."""
+
+
+def _scales(s: Sketch) -> Array:
+    """Each vector at a scale of its own, from SHORTEST to SPARE."""
+    most = max(s.form.emax // 2 - SPARE, 0)
+    low = -min(most, -SHORTEST - 10)  # an ordinary number is 2^-10 at least
+    return np.asarray(nonzero(ordinary(s)) * np.ldexp(1.0, s.exponents(low, most))[:, None])
+
+
+def _squares_stay(s: Sketch) -> bool:
+    """Whether the squares of a batch's vectors are to stay in the range, as they do in half of the batches.
+
+    Where they leave it a definition by sqrt(sum(square(x))), and right code with it, has no answer, so that nothing
+    of the batch would be compared: all of it, where rows touch each other or share the weights of classes. Half
+    formats are computed in float32, which holds their squares but those of bfloat16.
     """
-    most = max(s.form.emax // 2 - 17, 0)
-    return np.asarray(nonzero(ordinary(s)) * np.ldexp(1.0, s.exponents(-min(most, 13), most))[:, None])
+    return s.form.emax > 15 and bool(s.structure.chance(4))
+
+
+def _huge(s: Sketch) -> Array:
+    """Where rows touch each other the squares always stay in the range: past it the products of two vectors are
+    infinities of both signs in right code too."""
+    stay = _squares_stay(s)
+    if not stay and s.parts.independent is not None:
+        return huge(s)
+    end = max(s.form.emax // 2 - SPARE + 7, 0)
+    exponents = s.exponents(max(end - 7, 0), end)[:, None]
+    lines = s.values.signed(np.maximum(exponents - 2, 0), exponents, s.lines)
+    alike = s.values.chance(3, (s.rows, 1))
+    return np.where(alike, np.abs(lines), lines)
+
+
+def _tiny(s: Sketch) -> Array:
+    if not _squares_stay(s):
+        return tiny(s)
+    exponents = s.exponents(SHORTEST, SHORTEST + 10)[:, None]
+    return np.asarray(s.values.signed(exponents, exponents + 2, s.lines))
+
+
+def _subnormal(s: Sketch) -> Array:
+    """Subnormal numbers, in some vectors or in all of them with an ordinary one among them."""
+    lines, at = subnormal(s), s.anywhere()
+    if _squares_stay(s):
+        lines[s.every, at] = s.values.ordinary(s.rows, 1)[:, 0]
+    return lines
 
 
 def _common_offset(s: Sketch) -> Array:
@@ -91,11 +136,6 @@ def _paint(s: Sketch, lines: Lines, *, zero: bool = False) -> None:
         start = end
 
 
-def _alone(parts: Anatomy) -> bool:
-    """Where rows touch each other, the products of huge vectors are infinities of both signs in right code too."""
-    return parts.independent is not None
-
-
 def _by(lines: Lines) -> Callable[[Sketch], None]:
     return partial(_paint, lines=lines)
 
@@ -109,9 +149,9 @@ EMBEDDINGS = (
     Regime("axes", _by(_axes)),
     Regime("common_offset", _by(_common_offset)),
     Regime("scales", _by(_scales)),
-    Regime("huge", _by(huge), _alone),
-    Regime("tiny", _by(tiny)),
-    Regime("subnormal", _by(subnormal)),
+    Regime("huge", _by(_huge)),
+    Regime("tiny", _by(_tiny)),
+    Regime("subnormal", _by(_subnormal)),
     Regime("zero_vector", partial(_paint, lines=_zero_vector, zero=True)),
     Regime("one_feature", _by(ordinary), vectors, classes="one"),
     Regime("many_features", _by(ordinary), vectors, classes="many", batches=1),

@@ -53,8 +53,9 @@ def _uniform(s: Sketch, labels: Array) -> Array:
 
 
 def _with_zeros(s: Sketch, labels: Array, at_label: bool) -> Array:
-    zeros = s.special(spared=s.beside(labels) if at_label else labels)
-    zeros[s.every, labels] = at_label and s.classes > 1
+    forbidden = s.bad() & at_label & (s.classes > 1)
+    zeros = s.special(spared=np.where(forbidden, s.beside(labels), labels))
+    zeros[s.every, labels] = forbidden
     return log_of(simplex(weights(s.values, *s.lines, ~zeros)))
 
 

@@ -175,15 +175,16 @@ def _paint(s: Sketch, lines: Lines, second: Callable[[Sketch, Array], Array] | N
 
 
 def _paint_masked(s: Sketch, at_label: bool) -> None:
-    """−inf at some classes: beside the label, or at it. A pair is masked in the first, the second or both.
+    """−inf at some classes: beside the label, or in some rows at it. A pair is masked in the first, the second or both.
 
     Beside targets that are a distribution, those of masked classes are 0, but for the regime "forbidden
     label".
     """
     labels = s.labels()
     lines = _confident if s.structure.chance(1) else _ordinary
-    masked = s.special(spared=s.beside(labels) if at_label else labels)
-    masked[s.every, labels] = at_label and s.classes > 1
+    forbidden = s.bad() & at_label & (s.classes > 1)
+    masked = s.special(spared=np.where(forbidden, s.beside(labels), labels))
+    masked[s.every, labels] = forbidden
     spared = s.structure.below(3, s.rows)
     for number, name in enumerate(s.parts.main):
         where = masked & (spared != number)[:, None] if len(s.parts.main) > 1 else masked

@@ -94,6 +94,17 @@ class Sketch:
         """For each row another class than the one at hand, where there is another."""
         return _beside(self.structure, at, self.classes)
 
+    def bad(self) -> Array:
+        """Some rows (bool), one at least, whose results may be infinite: half of them where rows are independent, so
+        that finite ones stand beside them; one or two where all is one result, which a single one makes infinite
+        unless it is masked."""
+        rows = self.structure.chance(4, self.rows)
+        if self.parts.independent is None:
+            rows[:] = False
+            rows[self.structure.below(self.rows)] = self.structure.chance(4)
+        rows[self.structure.below(self.rows)] = True
+        return rows
+
     def dialled(self, low: int, high: int) -> int:
         """The number from low to high where the dial points."""
         return low + round((high - low) * self.dial / 63)
