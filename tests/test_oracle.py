@@ -12,6 +12,7 @@ from flint import arb
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lossproof.checks.observation import from_judgement
 from lossproof.expression import primitives as p
 from lossproof.expression.derivative import vjp
 from lossproof.expression.node import Kind, Node
@@ -23,7 +24,7 @@ from lossproof.oracle.arb_tier import ArbArithmetic, balls, precision
 from lossproof.oracle.certified import exact_bindings
 from lossproof.oracle.evaluate import evaluate
 from lossproof.oracle.reference import Point, Reference, references
-from lossproof.oracle.verdict import DEGRADED, FAIL, PASS, UNDECIDED, Judgement, judge
+from lossproof.oracle.verdict import DEGRADED, FAIL, PASS, UNDECIDED, Ground, Judgement, judge
 
 try:
     import mpmath
@@ -548,7 +549,7 @@ def test_half_formats_pass_when_computed_in_float32_and_rounded_once(storage: st
     got = stable(z.astype(np.float32), y).astype(numpy_dtype(storage))
     found = judged(got, cross_entropy_of(z, y, storage))
     assert set(found.verdicts.tolist()) == {PASS}
-    assert found.low_precision is None or not found.low_precision.any()
+    assert found.grounds is None or not (found.grounds == Ground.LOW_PRECISION).any()
 
 
 def lowered(z: Any, y: Any, dtype: Any) -> Any:
@@ -574,15 +575,38 @@ def test_half_formats_throughout_are_degraded_and_said_to_be_of_low_precision(st
     found = judged(lowered(z, y, numpy_dtype(storage)), cross_entropy_of(z, y, storage))
     assert FAIL not in found.verdicts
     assert DEGRADED in found.verdicts
-    assert found.low_precision.any()
-    assert (found.verdicts[found.low_precision] == DEGRADED).all()
+    low = found.grounds == Ground.LOW_PRECISION
+    assert (found.verdicts[low] == DEGRADED).any()
+
+
+@pytest.mark.parametrize(("lost", "slack", "ground"), [(4, 0.0, Ground.FEW_BITS), (12, np.inf, Ground.SLACK)])
+def test_a_degraded_result_says_on_what_ground_it_has_not_failed(
+    lost: int, slack: float, ground: Ground
+) -> None:
+    z, y = logits(3.0)
+    reference = cross_entropy_of(z, y)
+    got = (reference.expected + reference.attainable * 2.0**lost).astype(np.float32)
+    found = judge(got, reference, FORMATS["float32"], slack)
+    assert set(found.verdicts.tolist()) == {DEGRADED}
+    assert found.grounds is not None
+    assert set(found.grounds.tolist()) == {ground}
+    told = from_judgement(found, reference, got, "value").reason or ""
+    assert ("slack of the spec" in told) == (ground is Ground.SLACK)
+
+
+def test_what_has_no_bit_right_is_said_to_have_lost_all() -> None:
+    z, y = logits(3.0)
+    reference = cross_entropy_of(z, y)
+    got = np.full(reference.shape, 1e30, np.float32)
+    found = from_judgement(judge(got, reference, FORMATS["float32"]), reference, got, "value")
+    assert found.reason == "all 24 bits lost"
 
 
 def test_bfloat16_inside_float32_fails() -> None:
     z, y = logits(3.0)
     found = judged(lowered(z, y, numpy_dtype("bfloat16")), cross_entropy_of(z, y))
     assert found.verdicts[found.worst] == FAIL
-    assert found.low_precision is None or not found.low_precision.any()
+    assert found.grounds is None or not (found.grounds == Ground.LOW_PRECISION).any()
 
 
 def test_a_declared_working_precision_is_what_an_implementation_is_held_to() -> None:

@@ -14,9 +14,16 @@ from lossproof.checks import gradient, laws
 from lossproof.checks.observation import Observation
 from lossproof.checks.trial import Cell, Trial
 from lossproof.inputs import Case, minimise
+from lossproof.inputs.stack import fits
 
 BUDGET = {"eager": 200, "compiled": 40}
-"""How many calls a finding may cost to be cut down; compiled code compiles for every new shape."""
+"""How many calls a finding may cost to be cut down; compiled code compiles for every new shape.
+
+So does eager code of a framework that compiles its operations, where rows cannot be filled up.
+"""
+
+OF_WAIVED = 5
+"""A waived finding, whose minimal case stands in the waiver, may cost so many times less."""
 
 
 def results_of(ledger: Ledger, findings: dict[str, Finding]) -> list[Result]:
@@ -119,7 +126,7 @@ class _Smaller:
                 minimise,
                 case,
                 cell.spec,
-                budget=BUDGET[cell.mode],
+                budget=self._budget(case) // (OF_WAIVED if waived else 1),
                 law=laws.law_of(check),
                 keep=self.keep & set(case.parameters),
             )
@@ -132,6 +139,11 @@ class _Smaller:
                 self.known.append(small)
         # as it was seen there: a function that answers anew each time may pass by now
         return small, failed[small.fingerprint]
+
+    def _budget(self, case: Case) -> int:
+        cell = self.ledger.cell
+        compiles = cell.framework.compiles_operations and not fits(cell.spec, case, self.filled.pool)
+        return BUDGET["compiled" if compiles else cell.mode]
 
 
 def _way(seen: Observation) -> tuple[str, bool]:

@@ -12,7 +12,7 @@ from lossproof.audit.results import Verdict
 from lossproof.inputs.case import Array
 from lossproof.oracle import verdict as oracle_verdict
 from lossproof.oracle.reference import Reference
-from lossproof.oracle.verdict import Judgement, degraded_bits
+from lossproof.oracle.verdict import Ground, Judgement
 
 
 @dataclass(frozen=True)
@@ -54,13 +54,13 @@ def from_judgement(judgement: Judgement, reference: Reference, got: Array, quant
     bits = math.log2(max(1.0, float(judgement.ratio[index])))
     if found is Verdict.PASS:
         return Observation(found, compared, undecided, bits, quantity=quantity)
-    low = judgement.low_precision is not None and bool(judgement.low_precision[index])
+    ground = Ground.FEW_BITS if judgement.grounds is None else Ground(int(judgement.grounds[index]))
     return Observation(
         found,
         compared,
         undecided,
         bits,
-        _reason(found, bits, low, reference, float(got[index])),
+        _reason(found, bits, ground, reference, float(got[index])),
         quantity,
         judgement.expected,
         judgement.attainable,
@@ -68,7 +68,7 @@ def from_judgement(judgement: Judgement, reference: Reference, got: Array, quant
     )
 
 
-def _reason(found: Verdict, bits: float, low: bool, reference: Reference, got: float) -> str:
+def _reason(found: Verdict, bits: float, ground: Ground, reference: Reference, got: float) -> str:
     fmt = reference.storage
     if math.isinf(bits):
         return (
@@ -76,12 +76,20 @@ def _reason(found: Verdict, bits: float, low: bool, reference: Reference, got: f
             if not math.isfinite(got)
             else "finite where the truth is infinite"
         )
-    lost = f"{bits:.1f} of {fmt.precision} bits lost"
+    lost = (
+        f"{bits:.1f} of {fmt.precision} bits lost"
+        if bits < fmt.precision
+        else f"all {fmt.precision} bits lost"
+    )
     if found is Verdict.FAIL:
         return lost
-    if low:
-        return f"{lost}: computes in {fmt.name} throughout"
-    return lost if bits <= degraded_bits(fmt) else f"{lost}: backward stable only"
+    why = {
+        Ground.FEW_BITS: "",
+        Ground.EXCUSE: ": backward stable only",
+        Ground.SLACK: ": within the slack of the spec",
+        Ground.LOW_PRECISION: f": computes in {fmt.name} throughout",
+    }
+    return lost + why[ground]
 
 
 def worst(observations: list[Observation]) -> Observation:

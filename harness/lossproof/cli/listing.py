@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -88,7 +88,17 @@ def _parts(spec: Spec) -> Iterable[tuple[str, list[tuple[str, str]]]]:
     yield "Inputs", [(name, _input(entry)) for name, entry in spec.inputs.items()]
     yield "Parameters", [(name, _parameter(entry)) for name, entry in spec.parameters.items()]
     yield "Definition", [*spec.let.items(), (spec.loss, spec.definition)]
+    yield "Slack (what shipped code may lose beyond that, and be degraded)", list(_slack(spec))
     yield "Laws", [(name, _law(law)) for name, law in spec.laws.items()]
+
+
+def _slack(spec: Spec) -> Iterator[tuple[str, str]]:
+    if spec.slack.value is not None:
+        yield "value", f"8 roundoffs of {spec.slack.value}"
+    for name, declared in spec.inputs.items():
+        gradient = spec.slack.of_gradient(name)
+        if gradient is not None and declared.is_real and declared.differentiable:
+            yield f"gradient in {name}", f"8 roundoffs of {gradient}"
 
 
 def _input(entry: Input) -> str:

@@ -168,7 +168,7 @@ def user_code(step: Callable[[BaseException], str | None] = lambda _: None) -> I
         except (Exception, SystemExit) as error:
             where = step(error)
             raise ImplementationError(
-                f"{where} failed: {describe(error)}" if where else describe(error)
+                f"{where} failed (--mode eager does without): {describe(error)}" if where else describe(error)
             ) from error
 
 

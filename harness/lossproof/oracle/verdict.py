@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any
 
 import numpy as np
@@ -18,17 +19,27 @@ PASS_BITS = 3.0
 PASS, DEGRADED, FAIL, UNDECIDED = 0, 1, 2, 3
 
 
+class Ground(IntEnum):
+    """Why a result that is not good enough to pass has not failed; of several, the first."""
+
+    FEW_BITS = 0
+    EXCUSE = 1
+    SLACK = 2
+    LOW_PRECISION = 3
+
+
 @dataclass(frozen=True)
 class Judgement:
     """Elementwise: verdicts (PASS, DEGRADED, FAIL, UNDECIDED), and the error as a multiple of the attainable one.
 
-    ratio: inf for a wrong nan or inf, 0 where undecided. low_precision: elements that are right for code that works in
-    the storage format throughout, None for no element. middle, attainable: as they were judged by.
+    ratio: inf for a wrong nan or inf, 0 where undecided. grounds: by Ground, of the degraded elements, None for no
+    element; low precision is that of code that works in the storage format throughout. middle, attainable: as they
+    were judged by.
     """
 
     verdicts: Array
     ratio: Array
-    low_precision: Array | None
+    grounds: Array | None
     middle: Array
     attainable: Array
     storage: Format
@@ -85,14 +96,18 @@ def judge(got: Array, reference: Reference, working: Format, slack: Array | floa
     format_lost = degraded_bits(min(reference.storage, working, key=lambda fmt: fmt.precision))
     finite = np.isfinite(error)
     with np.errstate(invalid="ignore", over="ignore"):
-        excused = finite & (error <= 2.0**PASS_BITS * (attainable + certified.excuse))
-        degraded = (ratio <= 2.0**format_lost) | (finite & (error <= slack)) | excused
-        low = np.zeros(degraded.shape, dtype=bool)
+        holds = [
+            ratio <= 2.0**format_lost,
+            finite & (error <= 2.0**PASS_BITS * (attainable + certified.excuse)),
+            finite & (error <= slack),
+        ]
         if reference.storage.precision < working.precision:
-            low = finite & ~degraded & ~(error > 2.0**PASS_BITS * certified.coarse)
+            holds.append(finite & ~(error > 2.0**PASS_BITS * certified.coarse))
     blamed = doubtful & known & (ratio > 2.0**PASS_BITS)
-    verdicts = np.where(blamed, np.where(degraded | low, DEGRADED, FAIL), np.where(known, PASS, UNDECIDED))
-    return Judgement(verdicts.astype(np.int8), ratio, blamed & low, middle, attainable, reference.storage)
+    degraded = blamed & np.any(holds, axis=0)
+    verdicts = np.where(blamed, np.where(degraded, DEGRADED, FAIL), np.where(known, PASS, UNDECIDED))
+    grounds = np.argmax(holds, axis=0)
+    return Judgement(verdicts.astype(np.int8), ratio, grounds, middle, attainable, reference.storage)
 
 
 def _ratio(error: Array, attainable: Array, known: Array) -> Array:
