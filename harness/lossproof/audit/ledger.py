@@ -115,12 +115,7 @@ def summary(row: Row) -> Observation:
     merged = worst(others) if others else Observation(Verdict.PASS)
     if not waived or merged.verdict in (Verdict.FAIL, Verdict.ERROR):
         if merged.verdict is Verdict.PASS and not merged.cases:
-            open_cases = merged.undecided
-            reason = (
-                f"undecided in all {open_cases:,} cases"
-                if open_cases
-                else "no case to which the check applies"
-            )
+            reason = "undecided in every case" if merged.undecided else "no case to which the check applies"
             return replace(merged, verdict=Verdict.SKIP, bits=None, reason=reason)
         return merged
     total = worst([replace(o, verdict=Verdict.FAIL) for o in waived])

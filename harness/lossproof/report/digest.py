@@ -230,17 +230,19 @@ def _clearest(finding: Finding) -> tuple[int, int, int, int, str, str]:
 
 @dataclass(frozen=True)
 class Skipped:
-    """What one reason kept from being checked."""
+    """What one reason kept from being checked. places: checks with their regimes, where others of the cell ran."""
 
     reason: str
     checks: int
     implementations: tuple[str, ...]
     settings: tuple[str, ...]
+    places: tuple[str, ...] = ()
 
 
 def skipped(run: Run) -> list[Skipped]:
     """The skipped rows by reason, the most frequent first."""
     rows = (row for row in run.results if row.verdict is Verdict.SKIP)
+    ran = {_cell(row) for row in run.results if row.verdict is not Verdict.SKIP}
     grouped = _grouped(rows, lambda row: row.reason or "no reason was given")
     found = [
         Skipped(
@@ -248,10 +250,19 @@ def skipped(run: Run) -> list[Skipped]:
             len(group),
             tuple(dict.fromkeys(row.implementation for row in group)),
             tuple(dict.fromkeys(setting(row, framework=True) for row in group)),
+            tuple(dict.fromkeys(_place(row) for row in group)) if ran.issuperset(map(_cell, group)) else (),
         )
         for reason, group in grouped.items()
     ]
     return sorted(found, key=lambda entry: (-entry.checks, entry.reason))
+
+
+def _cell(row: Result) -> tuple[str, ...]:
+    return row.loss, row.implementation, row.framework, row.device, row.mode, row.dtype
+
+
+def _place(row: Result) -> str:
+    return check_text(row.check) + (f" in {row.regime}" if row.regime else "")
 
 
 def headline(finding: Finding) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lossproof.audit.results import Result, Run, Verdict
 from lossproof.report.digest import Skipped, check_text, setting
 from lossproof.report.text import bits, plural
@@ -35,8 +37,11 @@ def by_reason(run: Run, verdict: Verdict) -> list[str]:
 
 
 def skip_text(entry: Skipped) -> str:
-    """What one reason kept from being checked: the reason, how many checks, of whom."""
-    names = list(entry.implementations[:MANY_NAMES])
-    more = len(entry.implementations) - len(names)
-    who = ", ".join(names) + (f" and {more} more" if more else "")
-    return f"{entry.reason}: {plural(entry.checks, 'check')} of {who}"
+    """What one reason kept from being checked: the reason, how many checks, of whom, and which."""
+    which = f" ({_some(entry.places)})" if entry.places else ""
+    return f"{entry.reason}: {plural(entry.checks, 'check')} of {_some(entry.implementations)}{which}"
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - MANY_NAMES
+    return ", ".join(names[:MANY_NAMES]) + (f" and {more} more" if more > 0 else "")
