@@ -156,8 +156,8 @@ def multi_margin(
     x = at_least_float32(scores)
     xp = array_namespace(x)
     short = _short(x, labels, margin)
-    terms = short if power == 1 else short * short
     if over_classes == "max":
-        return round_once(xp.max(terms, axis=-1), scores)
-    total = xp.sum(terms, axis=-1)
+        # before it is squared: squares that underflow would tie
+        short = xp.max(short, axis=-1, keepdims=True)
+    total = xp.sum(short if power == 1 else short * short, axis=-1)
     return round_once(total / x.shape[-1] if over_classes == "mean" else total, scores)
