@@ -66,8 +66,7 @@ def gate(
     said = config.find(Path.cwd(), reference)
     path = waivers if waivers is not None else said.root / (said.waivers or config.WAIVERS)
     accepted = _waivers(path, said, reference, wanted=waivers is not None, drafting=write_waivers)
-    narrowing = given.split(loss), given.split(framework), given.split(device), given.split(dtype)
-    narrowing = *narrowing, given.split(mode), given.split(regime)
+    narrowing = [given.split(each) for each in (loss, framework, device, dtype, mode, regime)]
     options = Options(
         targets=said.targets,
         losses=narrowing[0] or said.losses,

@@ -142,8 +142,8 @@ def _check(key: str, words: Iterable[str], places: _Places) -> None:
 
 def _told(value: Any) -> str:
     if isinstance(value, bool):
-        return "true" if value else "false"
-    return {dict: "a table", list: "a list"}.get(type(value), repr(value))
+        return str(value).lower()
+    return "a table" if isinstance(value, dict) else "a list" if isinstance(value, list) else repr(value)
 
 
 def _broken(error: tomllib.TOMLDecodeError, text: str, shown: str) -> UsageError:
