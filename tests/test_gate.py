@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 import repository as repo
+from lossproof import waivers
 from lossproof.audit.results import Verdict
 from lossproof.errors import UsageError
 from lossproof.gate import config
@@ -99,6 +102,49 @@ def test_a_draft_follows_the_style_of_the_file(mine: Repository) -> None:
     gate("--write-waivers")
     assert path.read_text().startswith(before)
     assert "\n  - implementation: my_losses.expanded\n    loss: mse\n" in path.read_text()[len(before) :]
+
+
+def test_an_adapter_that_does_not_import_is_the_only_thing_said(mine: Repository) -> None:
+    mine.waive()
+    mine.write("my_losses.py", "import nope_of_mine\n")
+    code, said = gate()
+    assert code == 2
+    assert "nope_of_mine" in said
+    assert "matches nothing" not in said
+
+
+def test_worker_processes_know_the_waivers(mine: Repository) -> None:
+    mine.write("pyproject.toml", repo.TABLE.replace('"float32"', '"float32", "float64"'))
+    assert gate("--jobs", 2)[0] == 1
+    mine.waive()
+    assert gate("--jobs", 2)[0] == 0
+
+
+# ---- what README shows
+
+
+def blocks(language: str) -> list[str]:
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", readme, re.DOTALL | re.MULTILINE)
+
+
+def test_the_table_and_the_waiver_of_the_readme_are_read() -> None:
+    (table,) = blocks("toml")
+    assert config.read(table, Path("p.toml"), "p.toml") is not None
+    (waiver,) = waivers.parse(blocks("yaml")[0], "w.yaml")
+    assert waiver.covers("my_losses.my_loss", "cross_entropy", "law:shift_invariance", "float32")
+
+
+def test_the_action_and_the_hook_of_the_readme_exist() -> None:
+    root, yaml = Path(__file__).parents[1], YAML(typ="safe")
+    action = yaml.load((root / "action.yml").read_text())
+    _, workflow, hooks = map(yaml.load, blocks("yaml"))
+    (step,) = [step for step in workflow["steps"] if "lossproof" in step["uses"]]
+    assert step["with"].keys() <= action["inputs"].keys()
+    assert {step.get("shell") for step in action["runs"]["steps"]} == {"bash"}
+    known = {hook["id"]: hook for hook in yaml.load((root / ".pre-commit-hooks.yaml").read_text())}
+    (hook,) = hooks["repos"][0]["hooks"]
+    assert known[hook["id"]]["entry"] == "lossproof gate"
 
 
 # ---- configuration

@@ -15,9 +15,10 @@ def objections(
     """What is to be said against each waiver after a run, in their order.
 
     narrowed: whether options left something out that the configuration names; then a waiver about what did not
-    run is not said to match nothing.
+    run is not said to match nothing; nor is any where something could not be checked at all.
     """
     found = []
+    partial = narrowed or bool(run.problems)
     for waiver in waivers:
         rows = [
             row
@@ -26,7 +27,7 @@ def objections(
             and row.verdict is not Verdict.SKIP
         ]
         skipped = not rows and any(_may_be_about(waiver, row) for row in run.results)
-        if said := _objection(waiver, rows, run, fail_on, silent=skipped or (narrowed and not rows)):
+        if said := _objection(waiver, rows, run, fail_on, silent=skipped or (partial and not rows)):
             kind, message = said
             where = str(waiver.place) if waiver.place is not None else "waiver"
             found.append(Objection(kind, where, f"the waiver for {about(waiver)} {message}"))
