@@ -10,6 +10,9 @@ from lossproof.audit.results import Result, Run, Verdict, blamed
 
 ONE_BIT = 1.0
 
+ORDER = (Verdict.ERROR, Verdict.FAIL, Verdict.WAIVED, Verdict.DEGRADED, Verdict.PASS)
+"""The worst first; what is waived is still there, and outweighs what is degraded."""
+
 Name = tuple[str, str, str, str, str, str, str]
 """loss, implementation, framework, device, mode, dtype, check."""
 
@@ -35,8 +38,8 @@ class Change:
 
 @dataclass
 class Comparison:
-    """new: findings that were none. fixed: findings that are none now. worse, better: by more than a bit, or by a
-    verdict. gone: ran before and does not now. notes: why the runs are not quite of the same kind.
+    """new: findings that were none. fixed: findings, waived ones too, that are no longer there. worse, better: by more
+    than a bit, or by a verdict. gone: ran before and does not now. notes: why the runs are not quite of the same kind.
     """
 
     new: list[Change] = field(default_factory=list)
@@ -75,14 +78,15 @@ def _kind(old: Side | None, new: Side | None, wrong: frozenset[Verdict]) -> str 
         return "new"
     if old is None:
         return None
-    if old.verdict in wrong and new.verdict not in wrong:
+    known = wrong | {Verdict.WAIVED}
+    if old.verdict in known and new.verdict not in known:  # a waiver alone mends nothing
         return "fixed"
-    order = (Verdict.PASS, Verdict.WAIVED, Verdict.DEGRADED, Verdict.FAIL, Verdict.ERROR)
-    step = order.index(new.verdict) - order.index(old.verdict)
+    waived = Verdict.WAIVED in (old.verdict, new.verdict)
+    step = 0 if waived else ORDER.index(old.verdict) - ORDER.index(new.verdict)
     lost = _more(old.bits_lost, new.bits_lost)
-    if lost > ONE_BIT or (step > 0 and Verdict.WAIVED not in (old.verdict, new.verdict)):
+    if lost > ONE_BIT or step > 0:
         return "worse"
-    if lost < -ONE_BIT or (step < 0 and Verdict.WAIVED not in (old.verdict, new.verdict)):
+    if lost < -ONE_BIT or step < 0:
         return "better"
     return None
 
@@ -104,8 +108,7 @@ def _sides(run: Run) -> dict[Name, Side]:
 
 
 def _side(rows: list[Result]) -> Side:
-    order = list(Verdict)
-    worst = min(rows, key=lambda row: (order.index(row.verdict), -(row.bits_lost or 0.0)))
+    worst = min(rows, key=lambda row: (ORDER.index(row.verdict), -(row.bits_lost or 0.0)))
     told = [row for row in rows if row.verdict is not Verdict.WAIVED or worst.verdict is Verdict.WAIVED]
     bits = max((row.bits_lost for row in told if row.bits_lost is not None), default=None)
     return Side(worst.verdict, bits, worst.reason, worst.finding)
