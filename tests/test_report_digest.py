@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import report_samples as samples
-from lossproof.audit.results import Diagnosis, Finding, Verdict
+from lossproof.audit.results import Diagnosis, Finding, Verdict, blamed
 from lossproof.report import digest, sentences
 
 
@@ -96,7 +96,7 @@ def test_a_headline_names_who_where_and_what() -> None:
 
 
 def test_a_failed_row_without_a_finding_is_not_lost() -> None:
-    rows = digest.bare(samples.full_run(), digest.blamed("fail"))
+    rows = digest.bare(samples.full_run(), blamed("fail"))
     assert [row.reason for row in rows] == ["RuntimeError: no grad"]
 
 

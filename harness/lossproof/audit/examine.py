@@ -26,7 +26,8 @@ from lossproof.waivers import Waiver
 class Examination:
     """Runs the checks of one cell.
 
-    share: what of the profile the cell takes. false_laws: laws to which nothing is held.
+    share: what of the profile the cell takes. false_laws: laws to which nothing is held. fail_on: from which
+    verdict on a row gets a finding.
     """
 
     def __init__(
@@ -38,10 +39,11 @@ class Examination:
         waivers: Sequence[Waiver],
         share: Share = ALL,
         false_laws: frozenset[str] = frozenset(),
+        fail_on: str = "fail",
     ) -> None:
         self.cell, self.share, self.false_laws = cell, share, false_laws
         self.cases = Cases(cell, profile, seed, regimes, self._bits, share=share)
-        self.ledger = Ledger(cell, waivers)
+        self.ledger = Ledger(cell, waivers, fail_on)
         self.examined = CaseExamination(cell, self.cases, self.ledger)
 
     def run(self) -> tuple[list[Result], list[Finding]]:

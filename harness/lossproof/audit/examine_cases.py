@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from lossproof.audit.cases import Cases
-from lossproof.audit.examine_laws import BLAMED, as_called
+from lossproof.audit.examine_laws import as_called
 from lossproof.audit.ledger import Ledger, Row
 from lossproof.audit.observe import raised
 from lossproof.checks import (
@@ -89,16 +89,18 @@ class CaseExamination:
     def _examine_apart(self, trial: Trial, stacked: Stack) -> None:
         """The members of a stack of which no parts can be made, because it raised or has another shape."""
         alone = [self._examine(case) for case, _ in stacked.members]
-        if any(found is None or any(map(_blamed, found.values())) for found in alone):
+        if any(found is None or any(map(self.ledger.blames, found.values())) for found in alone):
             return
         for check in CASE_CHECKS:
             seen = self._seen(check, trial)
-            if seen is not None and _blamed(seen):
+            if seen is not None and self.ledger.blames(seen):
                 self._note_together(check, stacked.members[0][0], trial, seen)
 
     def _examine_member(self, member: Part, trial: Trial) -> None:
         seen = {check: check.observe(member) for check in (*CASE_CHECKS, purity)}
-        wrong = {check: found for check, found in seen.items() if found is not None and _blamed(found)}
+        wrong = {
+            check: found for check, found in seen.items() if found is not None and self.ledger.blames(found)
+        }
         rows = [self._row(check, member.case) for check in wrong]
         if not all(row.failed or row.waived for row in rows):
             self._examine_again(member.case, wrong, trial)
@@ -117,7 +119,7 @@ class CaseExamination:
                 return
             if check not in alone:
                 alone[check] = self._note(check, self._trial(case))
-            if not _blamed(alone[check]):
+            if not self.ledger.blames(alone[check]):
                 self._note_together(check, case, trial, found)
 
     def _call_again(self, check: Check, trial: Trial, firsts: Sequence[Case]) -> None:
@@ -125,11 +127,11 @@ class CaseExamination:
         seen = self._seen(check, trial)
         if seen is None:
             return
-        if not _blamed(seen):
+        if not self.ledger.blames(seen):
             self._row(check, trial.case).observations.append(seen)
             return
         alone = [self._note(check, Trial(self.cell, case)) for case in firsts]
-        if not any(map(_blamed, alone)):
+        if not any(map(self.ledger.blames, alone)):
             self._note_together(check, firsts[0], trial, seen)
 
     def _examine(self, case: Case) -> dict[Check, Observation | None] | None:
@@ -196,7 +198,3 @@ class CaseExamination:
 
     def _filled(self, trial: Trial) -> Callable[[Case], Case]:
         return lambda case: called(self.cell.spec, case, trial.cell.pool)
-
-
-def _blamed(seen: Observation | None) -> bool:
-    return seen is not None and seen.verdict in BLAMED

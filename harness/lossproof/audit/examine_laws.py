@@ -21,8 +21,6 @@ from lossproof.inputs.stack import Stack, stack
 from lossproof.spec import graph
 from lossproof.spec.model import Spec
 
-BLAMED = (Verdict.FAIL, Verdict.ERROR, Verdict.WAIVED)
-
 
 @contextmanager
 def as_called(row: Row, spec: Spec, pool: tuple[int, ...], law: str | None = None) -> Iterator[None]:
@@ -77,7 +75,7 @@ def _together(cell: Cell, ledger: Ledger, name: str, stacked: Stack) -> None:
         seen = laws.observe(cell, name, stacked.case)
     except ImplementationError as error:
         seen = raised(cell, check, error)
-    if seen.verdict in (Verdict.PASS, Verdict.DEGRADED):
+    if seen.verdict is not Verdict.SKIP and not ledger.blames(seen):
         ledger.row(check).observations.append(seen)
         return
     alone = []
@@ -85,7 +83,7 @@ def _together(cell: Cell, ledger: Ledger, name: str, stacked: Stack) -> None:
         alone.append(_alone(cell, ledger, name, case))
         if seen.verdict is Verdict.SKIP and alone[0] is not None and alone[0].reason == seen.reason:
             return  # what the law asks cannot be had, in whatever company
-    if seen.verdict is Verdict.SKIP or any(each is not None and each.verdict in BLAMED for each in alone):
+    if seen.verdict is Verdict.SKIP or any(map(ledger.blames, alone)):
         return
     if seen.bits is None or math.isfinite(seen.bits):
         # It fails in company alone: the failing case is the whole stack. Not for a nan or inf, of which a law cannot

@@ -9,7 +9,7 @@ from functools import partial
 from lossproof.audit.findings import finding, identity
 from lossproof.audit.ledger import Ledger, Row, summary
 from lossproof.audit.observe import observe
-from lossproof.audit.results import Finding, Result
+from lossproof.audit.results import Finding, Result, Verdict
 from lossproof.checks import gradient, laws
 from lossproof.checks.observation import Observation
 from lossproof.checks.trial import Cell, Trial
@@ -36,7 +36,7 @@ def results_of(ledger: Ledger, findings: dict[str, Finding]) -> list[Result]:
 
 
 def _result(ledger: Ledger, check: str, regime: str | None, row: Row, findings: dict[str, Finding]) -> Result:
-    cell, seen = ledger.cell, summary(row)
+    cell, seen = ledger.cell, summary(row, ledger.blamed)
     key = identity(cell, check)
     return Result(
         loss=cell.spec.loss,
@@ -71,6 +71,8 @@ def findings_of(
         failed = [each for row in rows for each in row.failed]
         waived = [each for row in rows for each in row.waived]
         if failed:
+            # what fails is told before what is degraded, where that counts as well
+            failed = [each for each in failed if each[1].verdict is not Verdict.DEGRADED] or failed
             # a wrong number says more than a nan or inf, where both are there
             chosen = next((each for each in failed if not _way(each[1])[1]), failed[0])
             case, seen = smaller(check, *chosen, waived=False)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from lossproof import waivers as waiving
 from lossproof.audit.observe import raised
-from lossproof.audit.results import Verdict
+from lossproof.audit.results import Verdict, blamed
 from lossproof.checks.observation import Observation, worst
 from lossproof.checks.trial import Cell
 from lossproof.errors import ImplementationError
@@ -34,10 +34,13 @@ class Row:
 
 
 class Ledger:
-    """Rows by check and regime (None for a check whose row spans the regimes)."""
+    """Rows by check and regime (None for a check whose row spans the regimes).
 
-    def __init__(self, cell: Cell, waivers: Sequence[Waiver]) -> None:
-        self.cell, self.waivers = cell, waivers
+    blamed: the verdicts that are a failure here: degraded too, where that is asked for.
+    """
+
+    def __init__(self, cell: Cell, waivers: Sequence[Waiver], fail_on: str = "fail") -> None:
+        self.cell, self.waivers, self.blamed = cell, waivers, blamed(fail_on)
         self.rows: dict[tuple[str, str | None], Row] = {}
 
     def row(self, check: str, regime: str | None = None) -> Row:
@@ -58,7 +61,7 @@ class Ledger:
         seen = self._tried(check, observe, case)
         if seen is None:
             return None
-        if seen.verdict in (Verdict.FAIL, Verdict.ERROR):
+        if seen.verdict in self.blamed:
             return self._note_failure(row, check, case, seen, observe, filled)
         row.observations.append(seen)
         return seen
@@ -80,7 +83,7 @@ class Ledger:
             return seen
         row.waived.append((case, seen, covering[0]))
         again = None if rest is None else self._tried(check, observe, rest)
-        if rest is not None and again is not None and again.verdict in (Verdict.FAIL, Verdict.ERROR):
+        if rest is not None and again is not None and again.verdict in self.blamed:
             row.fail(rest, again)
             return again
         waived = replace(seen, verdict=Verdict.WAIVED, reason=covering[0].reason)
@@ -92,6 +95,10 @@ class Ledger:
             return observe(case)
         except ImplementationError as error:
             return raised(self.cell, check, error)
+
+    def blames(self, seen: Observation | None) -> bool:
+        """Whether an observation is a failure, waived or not."""
+        return seen is not None and (seen.verdict in self.blamed or seen.verdict is Verdict.WAIVED)
 
     def covering(self, check: str, bits: float | None) -> list[Waiver]:
         """The waivers for a check of this cell that accept so many lost bits."""
@@ -105,15 +112,15 @@ class Ledger:
         return bool(covering) and waiving.without(case, self.cell.spec, covering) is not case
 
 
-def summary(row: Row) -> Observation:
-    """The row as one observation; a waived failure counts between degraded and fail.
+def summary(row: Row, wrong: frozenset[Verdict]) -> Observation:
+    """The row as one observation; a waived failure counts above all but the verdicts that are wrong.
 
     A row that compared nothing is no pass: it is a skip with its reason.
     """
     waived = [o for o in row.observations if o.verdict is Verdict.WAIVED]
     others = [o for o in row.observations if o.verdict is not Verdict.WAIVED]
     merged = worst(others) if others else Observation(Verdict.PASS)
-    if not waived or merged.verdict in (Verdict.FAIL, Verdict.ERROR):
+    if not waived or merged.verdict in wrong:
         if merged.verdict is Verdict.PASS and not merged.cases:
             reason = "undecided in every case" if merged.undecided else "no case to which the check applies"
             return replace(merged, verdict=Verdict.SKIP, bits=None, reason=reason)

@@ -55,7 +55,10 @@ def _made(options: Options, targets: Sequence[str]) -> Plan:
     implementations = _implementations(options, targets, made)
     # a user's own spec is known once its adapter is read
     _known("loss", options.losses, library.names())
-    require_regimes(options, (i.loss for i in implementations))
+    if (
+        implementations or not made.problems
+    ):  # an adapter that does not import hides its losses, and so their regimes
+        require_regimes(options, (i.loss for i in implementations))
     for implementation in implementations:
         if options.losses and implementation.loss not in options.losses:
             continue

@@ -9,6 +9,7 @@ from lossproof.audit.reuse.sources import Sources
 from lossproof.audit.reuse.surroundings import Surroundings
 from lossproof.audit.share import ALL, Share
 from lossproof.implementation import AdapterSkip, Implementation
+from lossproof.waivers import Waiver
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,8 @@ class Options:
 
     targets: adapters; none for every bundled one that is no demonstration. spec with framework: bind the
     function that the one target names, decorated or not. cache: whether cells that an earlier run has examined
-    are taken from there, and those of this one kept.
+    are taken from there, and those of this one kept. waivers: the user's own, beside the bundled ones. fail_on: from
+    which verdict on a row gets a finding, one of results.FAIL_ON.
     """
 
     targets: tuple[str, ...] = ()
@@ -33,6 +35,8 @@ class Options:
     seed: int = 0
     jobs: int | None = None
     cache: bool = False
+    waivers: tuple[Waiver, ...] = ()
+    fail_on: str = "fail"
 
 
 @dataclass(frozen=True)

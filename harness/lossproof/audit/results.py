@@ -18,6 +18,16 @@ class Verdict(StrEnum):
     SKIP = "skip"
 
 
+FAIL_ON = ("fail", "degraded")
+"""From which verdict on a row is a finding."""
+
+
+def blamed(fail_on: str) -> frozenset[Verdict]:
+    """The verdicts that make a run fail; fail_on is one of FAIL_ON."""
+    degraded = {Verdict.DEGRADED} if fail_on == "degraded" else set()
+    return frozenset({Verdict.FAIL, Verdict.ERROR} | degraded)
+
+
 @dataclass(frozen=True)
 class Result:
     """One row: one check of one implementation at one dtype, device and mode.
@@ -97,11 +107,24 @@ class Problem:
     message: str
 
 
+@dataclass(frozen=True)
+class Objection:
+    """Why a gate does not accept a waiver.
+
+    kind: expired, exceeded, matches nothing or no reason. where: its place, "lossproof-waivers.yaml:3:3".
+    """
+
+    kind: str
+    where: str
+    message: str
+
+
 @dataclass
 class Run:
     """Everything a run found; results and findings are sorted, so that equal runs are equal files.
 
-    cells: how many were examined; cached: how many of them by an earlier run.
+    cells: how many were examined; cached: how many of them by an earlier run. objections: what a gate holds
+    against waivers.
     """
 
     lossproof: str
@@ -114,3 +137,4 @@ class Run:
     seconds: float = 0.0
     cells: int = 0
     cached: int = 0
+    objections: list[Objection] = field(default_factory=list)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import lossproof
 from lossproof.audit import cost, memory, worker
@@ -69,7 +69,7 @@ def _finished(plan: Plan, wanted: list[PlannedCell]) -> Iterator[CellFinished | 
     settings = worker.Settings.of(plan.options)
     cache = None
     if plan.around is not None:
-        cache = CellCache(plan.around, plan.sources, asdict(settings), worker._waivers())
+        cache = CellCache(plan.around, plan.sources, settings.asked(), settings.every_waiver())
     new: list[_Ordered] = []
     for cell in wanted:
         i = cell.implementation

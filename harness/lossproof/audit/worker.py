@@ -7,9 +7,9 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
-from lossproof import waivers
 from lossproof.audit import memory
 from lossproof.audit.events import CellFinished
 from lossproof.audit.examine import Examination
@@ -24,6 +24,7 @@ from lossproof.frameworks import framework
 from lossproof.implementation import Implementation, bind_target, discover, whole
 from lossproof.inputs import PROFILES
 from lossproof.spec import library
+from lossproof.waivers import Waiver, bundled
 
 
 @dataclass(frozen=True)
@@ -50,15 +51,25 @@ class Order:
 
 @dataclass(frozen=True)
 class Settings:
-    """How cells are examined."""
+    """How cells are examined. waivers: the user's own."""
 
     profile: str
     seed: int
     regimes: tuple[str, ...]
+    fail_on: str = "fail"
+    waivers: tuple[Waiver, ...] = ()
 
     @staticmethod
     def of(options: Options) -> Settings:
-        return Settings(options.profile, options.seed, options.regimes)
+        return Settings(options.profile, options.seed, options.regimes, options.fail_on, options.waivers)
+
+    def every_waiver(self) -> tuple[Waiver, ...]:
+        """The bundled waivers and the user's own."""
+        return (*_waivers(), *self.waivers)
+
+    def asked(self) -> dict[str, Any]:
+        """What decides how a cell is examined, but for the waivers, of which not all are about it."""
+        return asdict(replace(self, waivers=()))
 
 
 @dataclass(frozen=True)
@@ -164,8 +175,9 @@ def examine(
     )
     profile = PROFILES[settings.profile]
     results, findings = Examination(
-        cell, profile, settings.seed, settings.regimes, _waivers(), planned.share, false_laws
-    ).run()
+        cell, profile, settings.seed, settings.regimes, settings.every_waiver(), planned.share, false_laws,
+        settings.fail_on,
+    ).run()  # fmt: skip
     return CellFinished(
         i.name, i.loss, i.framework, planned.device, planned.mode, planned.dtype, tuple(results), tuple(findings),
         time.perf_counter() - begun,
@@ -173,8 +185,8 @@ def examine(
 
 
 @functools.cache
-def _waivers() -> tuple[waivers.Waiver, ...]:
-    return tuple(waivers.bundled())
+def _waivers() -> tuple[Waiver, ...]:
+    return tuple(bundled())
 
 
 def siblings_of(implementation: Implementation, among: list[Implementation]) -> dict[str, Implementation]:

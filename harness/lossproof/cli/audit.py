@@ -6,11 +6,10 @@ from typing import Annotated
 
 import typer
 
+from lossproof.audit.results import FAIL_ON
 from lossproof.cli import options as given
 from lossproof.cli.execute import Outputs, execute
 from lossproof.errors import UsageError
-
-FAIL_ON = ("fail", "degraded")
 
 
 def check(
@@ -42,14 +41,18 @@ def check(
     json: given.Json = None,
     html: given.Html = None,
     junit: given.Junit = None,
+    sarif: given.Sarif = None,
+    markdown: given.Markdown = None,
+    waivers: given.Waivers = None,
     fail_on: given.FailOn = "fail",
 ) -> None:
     """Check implementations: your own, or a bundled adapter's."""
     frameworks = given.split(framework)
     if spec is not None and len(frameworks) != 1:
         raise UsageError("--spec binds a function in one framework: add --framework numpy, torch or jax")
-    outputs = Outputs(json, html, junit, given.one_of("--fail-on", fail_on, FAIL_ON))
+    outputs = Outputs(json, html, junit, sarif, markdown, fail_on=given.one_of("--fail-on", fail_on, FAIL_ON))
     from lossproof.audit.plan import Options
+    from lossproof.waivers import load
 
     options = Options(
         targets=tuple(targets),
@@ -65,6 +68,8 @@ def check(
         seed=seed,
         jobs=jobs,
         cache=not no_cache,
+        waivers=tuple(load(waivers)) if waivers is not None else (),
+        fail_on=fail_on,
     )
     raise typer.Exit(execute(options, outputs))
 
@@ -83,10 +88,12 @@ def audit(
     json: given.Json = None,
     html: given.Html = None,
     junit: given.Junit = None,
+    sarif: given.Sarif = None,
+    markdown: given.Markdown = None,
     fail_on: given.FailOn = "fail",
 ) -> None:
     """Check the bundled adapters side by side."""
-    outputs = Outputs(json, html, junit, given.one_of("--fail-on", fail_on, FAIL_ON))
+    outputs = Outputs(json, html, junit, sarif, markdown, fail_on=given.one_of("--fail-on", fail_on, FAIL_ON))
     from lossproof.audit.plan import Options
 
     options = Options(
@@ -100,5 +107,6 @@ def audit(
         seed=seed,
         jobs=jobs,
         cache=not no_cache,
+        fail_on=fail_on,
     )
     raise typer.Exit(execute(options, outputs))

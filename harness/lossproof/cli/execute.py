@@ -14,28 +14,32 @@ import lossproof
 from lossproof.audit.events import CellFinished, Event, ProblemMet, RunStarted
 from lossproof.audit.results import Problem, Run
 from lossproof.cli.exits import INTERRUPTED, exit_code
-from lossproof.errors import LossproofError
+from lossproof.errors import LossproofError, Place
 
 if TYPE_CHECKING:
-    from lossproof.audit.plan import Options
+    from lossproof.audit.plan import Options, Plan
+    from lossproof.report.sarif import Sources
 
 STDOUT = Path("-")
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """Where reports go, and from which verdict on a row is a finding."""
+    """Where reports go, and from which verdict on a row is a finding. summary: a file that Markdown is added to."""
 
     json: Path | None = None
     html: Path | None = None
     junit: Path | None = None
+    sarif: Path | None = None
+    markdown: Path | None = None
+    summary: Path | None = None
     fail_on: str = "fail"
 
     def prepare(self) -> None:
         """Fail now if something cannot be written later. Raises UsageError."""
         from lossproof.report import files
 
-        for path in (self.json, self.junit):
+        for path in (self.json, self.junit, self.sarif, self.markdown, self.summary):
             if path is not None and path != STDOUT:
                 files.prepare(path)
         if self.html is not None:
@@ -69,8 +73,11 @@ class Partial:
         return self.run
 
 
-def execute(options: Options, outputs: Outputs) -> int:
-    """Plan, run, report; the exit code. Raises UsageError for what the options name wrongly."""
+def execute(options: Options, outputs: Outputs, judge: Callable[[Run], None] | None = None) -> int:
+    """Plan, run, report; the exit code. judge: is shown a whole run before it is reported.
+
+    Raises UsageError for what the options name wrongly.
+    """
     from lossproof.audit.plan import plan
     from lossproof.audit.run import run
     from lossproof.audit.worker import start
@@ -94,12 +101,14 @@ def execute(options: Options, outputs: Outputs) -> int:
 
             found = run(planned, both)
     except KeyboardInterrupt:
-        report(partial.interrupted(), outputs, announced)
+        report(partial.interrupted(), outputs, announced, planned)
         return INTERRUPTED
-    return report(found, outputs, announced)
+    if judge is not None:
+        judge(found)
+    return report(found, outputs, announced, planned)
 
 
-def report(run: Run, outputs: Outputs, announced: Sequence[Problem] = ()) -> int:
+def report(run: Run, outputs: Outputs, announced: Sequence[Problem] = (), planned: Plan | None = None) -> int:
     """Write every report that is wanted, print the summary, and give the exit code.
 
     A run of nothing but problems is a line for each of them, once: `announced` are on the screen already.
@@ -129,6 +138,18 @@ def report(run: Run, outputs: Outputs, announced: Sequence[Problem] = ()) -> int
         from lossproof.report import html
 
         attempt("report", outputs.html / "index.html", lambda path: html.write(run, path.parent))
+    if outputs.sarif is not None:
+        from lossproof.report import sarif
+
+        sources = _sources(planned)
+        attempt("SARIF", outputs.sarif, lambda path: sarif.write(run, path, sources, outputs.fail_on))
+    if outputs.markdown is not None or outputs.summary is not None:
+        from lossproof.report import markdown
+
+        if outputs.markdown is not None:
+            attempt("Markdown", outputs.markdown, lambda path: markdown.write(run, path, outputs.fail_on))
+        if outputs.summary is not None:
+            attempt("summary", outputs.summary, lambda path: markdown.append(run, path, outputs.fail_on))
     replay = str(outputs.json) if outputs.json not in (None, STDOUT) else None
     stream = sys.stderr if outputs.json == STDOUT else sys.stdout
     if run.results or not run.problems:
@@ -142,3 +163,16 @@ def report(run: Run, outputs: Outputs, announced: Sequence[Problem] = ()) -> int
     if errors:
         raise errors[0]
     return exit_code(run, outputs.fail_on)
+
+
+def _sources(planned: Plan | None) -> Sources:
+    """Where the implementations of a plan stand, in the repository around the working directory."""
+    from lossproof.gate import git
+    from lossproof.report.sarif import Sources
+
+    places = {
+        (i.name, i.loss, i.framework): Place(i.path, i.line or None)
+        for i in (cell.implementation for cell in (planned.cells if planned is not None else ()))
+        if i.path
+    }
+    return Sources(git.top(Path.cwd()) or Path.cwd(), places)

@@ -1,4 +1,4 @@
-"""The options that check and audit share."""
+"""The options that check, audit and gate share; those of gate say nothing unless they are given."""
 
 from __future__ import annotations
 
@@ -58,8 +58,28 @@ Html = Annotated[
 Junit = Annotated[
     Path | None, typer.Option("--junit", metavar="FILE", help="Write the results as JUnit XML.")
 ]
+Sarif = Annotated[
+    Path | None,
+    typer.Option("--sarif", metavar="FILE", help="Write the findings as SARIF 2.1.0, for code hosts."),
+]
+Markdown = Annotated[
+    Path | None, typer.Option("--markdown", metavar="FILE", help="Write a summary in Markdown.")
+]
+Waivers = Annotated[
+    Path | None,
+    typer.Option("--waivers", metavar="FILE", help="Accept the findings that the waivers in this file name."),
+]
 FailOn = Annotated[
     str,
+    typer.Option("--fail-on", metavar="VERDICT", help="From which verdict on exit with 1: fail or degraded."),
+]
+GateProfile = Annotated[
+    str | None,
+    typer.Option("--profile", metavar="PROFILE", help="How long to search: quick, standard or deep."),
+]
+GateSeed = Annotated[int | None, typer.Option("--seed", metavar="N", min=0, help="Draw other cases.")]
+GateFailOn = Annotated[
+    str | None,
     typer.Option("--fail-on", metavar="VERDICT", help="From which verdict on exit with 1: fail or degraded."),
 ]
 

@@ -89,12 +89,6 @@ def checked(run: Run) -> bool:
     return any(row.verdict is not Verdict.SKIP for row in run.results)
 
 
-def blamed(fail_on: str) -> frozenset[Verdict]:
-    """The verdicts that make a run fail; fail_on is "fail" or "degraded"."""
-    degraded = {Verdict.DEGRADED} if fail_on == "degraded" else set()
-    return frozenset({Verdict.FAIL, Verdict.ERROR} | degraded)
-
-
 def bare(run: Run, verdicts: frozenset[Verdict]) -> list[Result]:
     """Rows of these verdicts that no finding of the run describes."""
     known = {finding.id for finding in run.findings}

@@ -10,9 +10,9 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from lossproof.audit.results import Result, Run, Verdict
+from lossproof.audit.results import Result, Run, Verdict, blamed
 from lossproof.builtin import content
-from lossproof.report import digest, files, sentences, text
+from lossproof.report import digest, embedded, files, json, sentences, text
 from lossproof.report.digest import Digest, Line
 from lossproof.report.facts import facts
 from lossproof.report.formula import Formula, about
@@ -36,6 +36,7 @@ def page(run: Run) -> str:
         .get_template("report.html.j2")
         .render(
             run=run,
+            embedded=Markup(embedded.pack(json.text(run))),
             Verdict=Verdict,
             totals=digest.totals_text(run),
             counts=digest.totals(run),
@@ -48,7 +49,7 @@ def page(run: Run) -> str:
             losses=[_loss(loss, [line for line in lines if line.loss == loss]) for loss in losses],
             causes=digest.causes(f for f in run.findings if f.verdict is not Verdict.WAIVED),
             excused=digest.causes(f for f in run.findings if f.verdict is Verdict.WAIVED),
-            bare=[sentences.row_text(row) for row in digest.bare(run, digest.blamed("fail"))],
+            bare=[sentences.row_text(row) for row in digest.bare(run, blamed("fail"))],
             degraded=sentences.by_reason(run, Verdict.DEGRADED),
             waived=sentences.by_reason(run, Verdict.WAIVED),
             skipped=digest.skipped(run),

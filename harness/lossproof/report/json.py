@@ -14,7 +14,7 @@ from typing import Any
 
 from lossproof.audit.results import Run
 from lossproof.errors import Place, UsageError
-from lossproof.report import files
+from lossproof.report import embedded, files
 
 SCHEMA = 1
 """The version of the file format."""
@@ -34,10 +34,15 @@ def document(run: Run) -> dict[str, Any]:
         "lossproof": run.lossproof,
         "seed": run.seed,
         "profile": run.profile,
-        "environment": _plain(run.environment),
-        "results": [_plain(dataclasses.asdict(result)) for result in run.results],
-        "findings": [_plain(dataclasses.asdict(finding)) for finding in run.findings],
-        "problems": [_plain(dataclasses.asdict(problem)) for problem in run.problems],
+        "environment": plain(run.environment),
+        "results": [plain(dataclasses.asdict(result)) for result in run.results],
+        "findings": [plain(dataclasses.asdict(finding)) for finding in run.findings],
+        "problems": [plain(dataclasses.asdict(problem)) for problem in run.problems],
+        **(
+            {"objections": [plain(dataclasses.asdict(each)) for each in run.objections]}
+            if run.objections
+            else {}
+        ),
         "timing": {"seconds": round(run.seconds, 3)},
     }
 
@@ -64,9 +69,15 @@ def write(run: Run, path: Path) -> None:
 
 
 def read(path: Path) -> Run:
-    """The run in a file that `write` wrote. UsageError, with the place in the file, where it is none."""
+    """The run in a file that `write` wrote, or in the HTML report of one.
+
+    UsageError, with the place in the file, where it is none.
+    """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+        written = path.read_text(encoding="utf-8")
+        if embedded.is_page(written):
+            written = embedded.unpack(written)
+        content = json.loads(written, parse_constant=_refuse)
     except OSError as error:
         raise UsageError(f"cannot be read: {error.strerror or error}", Place(str(path))) from error
     except json.JSONDecodeError as error:
@@ -94,11 +105,11 @@ def _run(content: dict[str, Any], path: Path) -> Run:
         raise UsageError(f"{where.lstrip('.')}: {first['msg'].lower()}", Place(str(path))) from error
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     if isinstance(value, dict):
-        return {str(key): _plain(entry) for key, entry in value.items()}
+        return {str(key): plain(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(entry) for entry in value]
+        return [plain(entry) for entry in value]
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     return str(value) if isinstance(value, str) else value

@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from lossproof.audit.results import Run, Verdict
+from lossproof.audit.results import Run, Verdict, blamed
 from lossproof.report import digest as gather
 from lossproof.report.digest import Cause, Digest, Line
 from lossproof.report.facts import facts
@@ -40,6 +40,8 @@ def summary(
         _short(console, "Degraded", by_reason(run, Verdict.DEGRADED), "yellow")
     _short(console, "Waived", by_reason(run, Verdict.WAIVED), "cyan")
     _short(console, "Skipped", [skip_text(entry) for entry in gather.skipped(run)], "")
+    objections = [f"{each.where}: {each.message}" for each in run.objections]
+    _short(console, "Waivers that do not hold", objections, "bold red")
     problems = [f"{problem.where}: {problem.message}" for problem in run.problems]
     _short(console, "Problems", problems, "bold red")
     _last(run, console, written)
@@ -97,10 +99,10 @@ def _lost(part: Digest | None) -> Text:
 
 
 def _findings(run: Run, console: Console, fail_on: str, replay: str | None) -> None:
-    blamed = gather.blamed(fail_on)
-    accused = (finding for finding in run.findings if finding.verdict in blamed and finding.waiver is None)
+    wrong = blamed(fail_on)
+    accused = (finding for finding in run.findings if finding.verdict in wrong and finding.waiver is None)
     causes = gather.causes(accused)
-    bare = gather.bare(run, blamed)
+    bare = gather.bare(run, wrong)
     if not causes and not bare:
         return
     console.print()

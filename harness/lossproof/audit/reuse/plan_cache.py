@@ -80,7 +80,7 @@ def key(options: Options, targets: Sequence[str], around: Surroundings) -> str:
 
     Relative paths begin at the working directory, and modules are found in the order of sys.path.
     """
-    asked = asdict(replace(options, seed=0, jobs=None))
+    asked = asdict(replace(options, seed=0, jobs=None, waivers=(), fail_on="fail"))
     specs = {path.name: content_of(str(path)) for path in library.files()}
     return digest([asked, list(targets), around.digest, specs, os.getcwd(), sys.path])
 

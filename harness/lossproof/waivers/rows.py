@@ -1,0 +1,70 @@
+"""The rows of a case to which no waiver applies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from lossproof.checks.answers import point_of
+from lossproof.expression import primitives as p
+from lossproof.inputs.case import Array, Case
+from lossproof.oracle.arb_tier import ArbArithmetic
+from lossproof.oracle.certified import exact_bindings
+from lossproof.oracle.evaluate import evaluate
+from lossproof.spec import graph
+from lossproof.spec.model import Spec
+from lossproof.waivers.model import Waiver
+
+
+def without(case: Case, spec: Spec, waivers: Iterable[Waiver], called: Case | None = None) -> Case | None:
+    """The rows of a case to which no waiver applies; None where nothing is left.
+
+    Where rows are coupled, or a waiver has no `where`, the case goes as a whole. called: the case with all the rows of
+    the call, of which a `where` speaks that is about the rows together.
+    """
+    keep: Array | None = None
+    for waiver in waivers:
+        if waiver.where is None:
+            return None
+        shown = _shown(waiver.where, case, spec)
+        if called is not None and called is not case and _rows(shown, spec) is None:
+            shown = _shown(waiver.where, called, spec)
+        if not shown.any():
+            continue
+        rows = _rows(shown, spec)
+        if rows is None:
+            return None
+        keep = ~rows if keep is None else keep & ~rows
+    if keep is None:
+        return case
+    return _keep_rows(case, spec, keep) if keep.any() else None
+
+
+def _shown(where: str, case: Case, spec: Spec) -> Array:
+    statics = graph.statics_of(spec, case.parameters)
+    node = graph.condition(spec, statics, where)
+    point = point_of(spec, case)
+    if spec.independent is not None:
+        lost = tuple(i for i, size in enumerate(node.shape) if size.name != spec.independent)
+        node = p.reduce("any", node, lost) if lost else node
+    (value,) = evaluate([node], ArbArithmetic(), exact_bindings(point))
+    # what cannot be told (a nan) is no sign of the defect
+    return np.asarray(np.equal(np.asarray(value, dtype=object), True), dtype=bool)
+
+
+def _rows(shown: Array, spec: Spec) -> Array | None:
+    return shown if spec.independent is not None and shown.ndim == 1 else None
+
+
+def _keep_rows(case: Case, spec: Spec, keep: Array) -> Case:
+    inputs = dict(case.inputs)
+    for name, declared in spec.inputs.items():
+        if spec.independent in declared.shape:
+            inputs[name] = np.compress(keep, inputs[name], declared.shape.index(spec.independent))
+    variables = dict(case.variables)
+    for name, array in variables.items():
+        if array.ndim and array.shape[0] == len(keep):
+            variables[name] = array[keep]
+    return replace(case, inputs=inputs, variables=variables)

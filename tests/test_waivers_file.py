@@ -1,0 +1,126 @@
+"""A file of waivers: what is read, what is refused, and that results know about it."""
+
+from __future__ import annotations
+
+import datetime
+import time
+from pathlib import Path
+
+import pytest
+
+from lossproof.audit.plan import Options, plan
+from lossproof.audit.results import Run, Verdict
+from lossproof.audit.reuse import surroundings
+from lossproof.audit.run import run
+from lossproof.errors import UsageError
+from lossproof.waivers import Waiver, bundled, load, parse
+from repository import TOMORROW, YESTERDAY, call, repository
+
+GOOD = "- implementation: a.b\n  loss: mse\n  checks: [accuracy]\n  reason: known\n  expires: 2999-01-01\n"
+
+
+def test_the_shortest_waiver() -> None:
+    (waiver,) = parse(GOOD, "w.yaml")
+    assert waiver == waiver.model_copy()
+    assert (waiver.implementation, waiver.loss, waiver.checks) == ("a.b", "mse", ("accuracy",))
+    assert waiver.expires == datetime.date(2999, 1, 1)
+    assert waiver.accepts(None)
+    assert str(waiver.place) == "w.yaml:1:3"
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "[]\n"])
+def test_a_file_without_waivers_is_empty(text: str) -> None:
+    assert parse(text, "w.yaml") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: b\n", "w.yaml:1:1: a file of waivers is a list"),
+        (GOOD + "  expirs: 1\n", "w.yaml:6:3: unknown key 'expirs'; did you mean 'expires'"),
+        (GOOD.replace("  reason: known\n", ""), "w.yaml:1:3: the waiver needs the key 'reason'"),
+        (
+            GOOD.replace("2999-01-01", "soon"),
+            "w.yaml:5:12: 'expires' is a date such as 2027-01-31, not 'soon'",
+        ),
+        (GOOD.replace("[accuracy]", "accuracy"), "w.yaml:3:11: 'checks' is a list such as"),
+        (GOOD.replace("[accuracy]", "[]"), "w.yaml:3:11: 'checks' names no check"),
+        (GOOD + "  dtypes: [float23]\n", "w.yaml:6:12: unknown dtype 'float23'; did you mean"),
+        (GOOD + "  bits: few\n", "w.yaml:6:9: 'bits' is a number of bits, not 'few'"),
+        (GOOD + "  loss: mae\n", "w.yaml:6:3: the key 'loss' stands here twice"),
+        (GOOD + "- 3\n", "w.yaml:6:3: a waiver is a mapping, not '3'"),
+        (GOOD + " x\n", "w.yaml:6"),
+    ],
+    ids=lambda value: str(value)[-30:],
+)
+def test_a_mistake_is_told_with_its_place(text: str, said: str) -> None:
+    with pytest.raises(UsageError) as error:
+        parse(text, "w.yaml")
+    assert said in str(error.value)
+
+
+def test_the_bundled_waivers_are_read_with_their_places() -> None:
+    waivers = bundled()
+    assert waivers
+    assert all(waiver.place is not None and waiver.since is not None for waiver in waivers)
+
+
+# ---- in a run
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> str:
+    return str(repository(tmp_path).root / "my_losses.py")
+
+
+def check(target: str, *waivers: Waiver, cache: bool = False) -> Run:
+    options = Options(
+        targets=(target,), dtypes=("float32",), jobs=1, regimes=("near_equal",), waivers=waivers, cache=cache
+    )
+    return run(plan(options), lambda event: None)
+
+
+def wrong(found: Run) -> set[str]:
+    return {row.check for row in found.results if row.verdict in (Verdict.FAIL, Verdict.ERROR)}
+
+
+def waiver(tmp_path: Path, **changes: object) -> Waiver:
+    (found,) = load(repository(tmp_path).waive(**changes))
+    return found
+
+
+def test_it_covers_its_own_checks_and_no_others(target: str, tmp_path: Path) -> None:
+    assert {"accuracy", "law:nonnegative"} <= wrong(check(target))
+    assert "accuracy" not in wrong(check(target, waiver(tmp_path, checks="[accuracy]")))
+    assert "law:nonnegative" in wrong(check(target, waiver(tmp_path, checks="[accuracy]")))
+    assert wrong(check(target, waiver(tmp_path, checks="['law:*', accuracy, finiteness]"))) == set()
+    assert "accuracy" in wrong(check(target, waiver(tmp_path, expires=YESTERDAY)))
+    assert "accuracy" in wrong(check(target, waiver(tmp_path, bits=4)))
+
+
+def test_the_cache_knows_it_and_not_its_place(
+    target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(surroundings, "LOADED", time.time_ns())
+    assert check(target, cache=True).cached == 0
+    assert check(target, cache=True).cached == 2
+    one = waiver(tmp_path)
+    waived = check(target, one, cache=True)
+    assert (waived.cached, wrong(waived)) == (1, set())
+    moved = parse("\n\n- " + "\n  ".join(
+        ["implementation: my_losses.expanded", "loss: mse", "checks: ['*']", "reason: known", f"expires: {TOMORROW}"]
+    ) + "\n", "other.yaml")[0]  # fmt: skip
+    again = check(target, moved, cache=True)
+    assert (again.cached, wrong(again)) == (2, set())
+    assert "accuracy" in wrong(check(target, cache=True))
+
+
+def test_check_takes_a_file(target: str, tmp_path: Path) -> None:
+    path = repository(tmp_path).waive()
+    assert call("check", target, "--no-cache", "--regime", "near_equal").exit_code == 1
+    assert call("check", target, "--no-cache", "--regime", "near_equal", "--waivers", path).exit_code == 0
+    path.write_text("- 3\n")
+    result = call("check", target, "--waivers", path)
+    assert result.exit_code == 2
+    assert "a waiver is a mapping" in result.output
