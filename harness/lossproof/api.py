@@ -15,7 +15,7 @@ from lossproof.audit.run import run
 from lossproof.errors import SpecError, UsageError
 from lossproof.implementation import Implementation, bind
 from lossproof.implementation.declare import Declaration, declarations
-from lossproof.report.facts import facts
+from lossproof.report import complaint
 from lossproof.spec import library
 
 
@@ -52,19 +52,19 @@ def check(
 
 
 def verify(function: Callable[..., Any], loss: str, **options: Any) -> None:
-    """Raise AssertionError with the minimal case of each finding; options as for `check`."""
+    """Raise AssertionError with the minimal case of what is wrong; options as for `check`."""
     __tracebackhide__ = True
     findings = check(function, loss, **options)
     if findings:
-        raise AssertionError("\n\n".join(map(_told, findings)))
+        raise AssertionError("\n\n".join(complaint.of_findings(findings)))
 
 
 def checked(function: Callable[..., Any], loss: str, *, framework: str | None = None, **options: Any) -> Run:
-    """As `check`, with every row of the result."""
-    bound = {key: options.pop(key) for key in ("precision", "gradient")}
+    """As `check`, with every row of the result; every option but the parameters is named, or has its default."""
+    bound = {key: options.pop(key, None) for key in ("precision", "gradient")}
 
     def words(key: str) -> tuple[str, ...]:
-        value = options.pop(key)
+        value = options.pop(key, ())
         return (value,) if isinstance(value, str) else tuple(value)
 
     chosen = Options(
@@ -121,9 +121,3 @@ def _framework_of(function: Callable[..., Any]) -> str:
     if len(found) > 1:
         raise UsageError("the function's module uses torch and jax; say which with framework=")
     return found[0] if found else "numpy"
-
-
-def _told(finding: Finding) -> str:
-    head = f"{finding.implementation} ({finding.framework}, {finding.dtype}): {finding.check} fails, {finding.reason}"
-    lines = [f"  {label}: {text}" for label, text in facts(finding)]
-    return "\n".join([head, *lines])

@@ -1,0 +1,73 @@
+"""What all tests of a run have examined, as one run: its report, its JSON, its line in the summary of pytest.
+
+Rows travel with the reports of tests, so it is the same with the worker processes of pytest-xdist as without, and what
+a worker found before it crashed is kept.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lossproof.pytest_plugin.options import Asked
+
+if TYPE_CHECKING:
+    from lossproof.audit.results import Run
+
+RUNS = pytest.StashKey["list[Run]"]()
+"""On an item: what it has examined and not reported yet."""
+
+
+class Recorder:
+    """Collects what reports bring, and writes it once, at the end of the session.
+
+    Raises pytest.UsageError where the report or the JSON cannot be written, before anything runs.
+    """
+
+    def __init__(self, config: pytest.Config, asked: Asked) -> None:
+        self._config, self._asked = config, asked
+        self._texts: list[str] = []
+        self._run: Run | None = None
+        self._written: list[str] = []
+        if (asked.report or asked.json) and not config.option.collectonly:
+            from lossproof.errors import UsageError
+            from lossproof.report import files
+
+            try:
+                for path in asked.json:
+                    files.prepare(path)
+                if asked.report is not None:
+                    files.prepare(asked.report, directory=True)
+            except UsageError as error:
+                raise pytest.UsageError(str(error)) from None
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._texts += getattr(report, "lossproof", ())
+
+    def pytest_sessionfinish(self) -> None:
+        asked = self._asked
+        wanted = asked.report is not None or asked.json
+        if self._config.option.collectonly or not (self._texts or wanted):
+            return
+        from lossproof.audit.merge import merged
+        from lossproof.report import html, json
+
+        runs = [json.parse(text, "report of a test") for text in self._texts]
+        self._run = merged(runs, asked.seed, asked.profile)
+        for path in asked.json:
+            json.write(self._run, path)
+            self._written.append(f"results: {path}")
+        if asked.report is not None:
+            self._written.append(f"report: {html.write(self._run, asked.report)}")
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self._run is None:
+            return
+        from lossproof.report import digest
+
+        terminalreporter.section("lossproof")
+        told = digest.totals_text(self._run) if digest.checked(self._run) else "nothing was checked"
+        terminalreporter.line(f"{told}; profile {self._run.profile}, seed {self._run.seed}")
+        for line in self._written:
+            terminalreporter.line(line)
