@@ -60,7 +60,7 @@ def verify(function: Callable[..., Any], loss: str, **options: Any) -> None:
 
 
 def checked(function: Callable[..., Any], loss: str, *, framework: str | None = None, **options: Any) -> Run:
-    """As `check`, with every row of the result; every option but the parameters is named, or has its default."""
+    """As `check`, with every row of the result; an option that is not given is as on the command line."""
     bound = {key: options.pop(key, None) for key in ("precision", "gradient")}
 
     def words(key: str) -> tuple[str, ...]:

@@ -39,8 +39,8 @@ class Cell:
             return "fail", complaint.of_rows(self.run, rows, fail_on)
         if whole.verdict is Verdict.SKIP:
             return "skip", whole.reason or "no reason was given"
-        if whole.verdict is Verdict.WAIVED:
-            return "waived", whole.reason or "waived"
+        if waived := [row for row in rows if row.verdict is Verdict.WAIVED]:
+            return "waived", waived[0].reason or "waived"
         return "pass", ""
 
 

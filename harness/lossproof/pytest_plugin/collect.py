@@ -91,8 +91,10 @@ class Adapter(pytest.File):
             for setting in self._settings(each):
                 called = f"{each.name.rpartition('.')[2]}[{_words(setting, more)}]"
                 for check in checks:
+                    name = f"{called}::{check}"
+                    # as text: pytest then reads it as it reads what it has kept of a failure, or got from a worker
                     yield Check.from_parent(
-                        self, name=f"{called}::{check}", check=check, implementation=each,
+                        self, name=name, nodeid=f"{self.nodeid}::{name}", check=check, implementation=each,
                         declared=implementations, setting=setting,
                     )  # fmt: skip
 
