@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import textwrap
 import tomllib
@@ -576,7 +577,42 @@ def test_a_wrong_word_is_a_usage_error_with_the_nearest_right_one(
     result.stderr.fnmatch_lines([f"ERROR: {said}"])
 
 
-# ---- what the help says
+# ---- what the README and the help say
+
+
+def test_the_readme_names_every_option_and_its_tests_run(pytester: pytest.Pytester) -> None:
+    section = (
+        (ROOT / "README.md")
+        .read_text(encoding="utf-8")
+        .partition("## In your tests")[2]
+        .partition("\n## ")[0]
+    )
+    written, ini = (
+        textwrap.dedent(block) for block in re.findall(r"(?:^ {4}.*\n|^\n(?= {4}))+", section, re.M)
+    )
+    flags = set(re.findall(r"--lossproof[a-z-]*", section))
+    assert flags == set(re.findall(r"--lossproof[a-z-]*", (GOLDEN / "pytest_help.txt").read_text()))
+    pytester.makepyfile(test_readme=written)
+    pytester.makepyprojecttoml(ini)
+    home = pytester.mkdir("losses")
+    (home / "mine.py").write_text(LOSSES.replace("wrong", "my_loss"))
+    result = pytester.runpytest("--collect-only", "-q")
+    assert {"test_readme.py::test_my_loss", "losses/mine.py::my_loss[float32]::gradient"} <= set(
+        items(result)
+    )
+    pytester.makepyfile(
+        my_losses="""
+        import numpy as np
+
+        def my_loss(logits, labels):
+            top = logits.max(-1, keepdims=True)
+            gaps = top - np.take_along_axis(logits, labels[:, None], -1)
+            return np.log(np.exp(logits - top).sum(-1)) + gaps[:, 0] + 1
+        """
+    )
+    told = pytester.runpytest("test_readme.py", "--lossproof-dtype=float32")
+    told.assert_outcomes(failed=1)
+    told.stdout.fnmatch_lines(["E *AssertionError: my_losses.my_loss*", "E *expected *", "E *got *"])
 
 
 def shown(text: str, name: str) -> None:

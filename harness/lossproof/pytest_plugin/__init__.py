@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lossproof.pytest_plugin import options
-from lossproof.pytest_plugin.record import RUNS, Recorder
+from lossproof.pytest_plugin.record import ROWS, RUNS, Recorder
 
 if TYPE_CHECKING:
     from lossproof.pytest_plugin.fixture import Lossproof
@@ -45,7 +45,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     if runs := item.stash.get(RUNS, None):
         from lossproof.report import json
 
-        report.lossproof = [json.text(run) for run in runs]
+        report.__dict__[ROWS] = [json.text(run) for run in runs]
         runs.clear()
     return report
 

@@ -73,7 +73,7 @@ def of_test(item: pytest.Item) -> Lossproof:
         if key not in MARKED:
             pytest.fail(f"marker lossproof: {options.unknown('argument', key, MARKED)}", pytrace=False)
         words = _listed(value)
-        known = {"profile": options.PROFILES, "dtypes": options.DTYPES}.get(key)
+        known = {"profile": options.PROFILES, "dtypes": options.DTYPES}.get(key, ())
         for word in words if known else ():
             if word not in known:
                 kind = key.removesuffix("s")

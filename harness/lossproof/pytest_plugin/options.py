@@ -73,7 +73,10 @@ def add(parser: pytest.Parser) -> None:
         group.addoption(
             f"--lossproof-{name}", action=action, metavar=metavar, dest=key, default=None, help=f"{said}."
         )
-        parser.addini(key, f"--lossproof-{name}", type="args" if name in _LISTS else "string", default=None)
+        if name in _LISTS:
+            parser.addini(key, f"--lossproof-{name}", type="args", default=None)
+        else:
+            parser.addini(key, f"--lossproof-{name}", type="string", default=None)
 
 
 def read(config: pytest.Config) -> Asked:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 RUNS = pytest.StashKey["list[Run]"]()
 """On an item: what it has examined and not reported yet."""
 
+ROWS = "lossproof"
+"""The attribute of a report that brings what its test has examined: texts, which travel between processes."""
+
 
 class Recorder:
     """Collects what reports bring, and writes it once, at the end of the session.
@@ -44,7 +47,7 @@ class Recorder:
                 raise pytest.UsageError(str(error)) from None
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self._texts += getattr(report, "lossproof", ())
+        self._texts += getattr(report, ROWS, ())
 
     def pytest_sessionfinish(self) -> None:
         asked = self._asked
