@@ -596,10 +596,6 @@ def test_the_readme_names_every_option_and_its_tests_run(pytester: pytest.Pytest
     pytester.makepyprojecttoml(ini)
     home = pytester.mkdir("losses")
     (home / "mine.py").write_text(LOSSES.replace("wrong", "my_loss"))
-    result = pytester.runpytest("--collect-only", "-q")
-    assert {"test_readme.py::test_my_loss", "losses/mine.py::my_loss[float32]::gradient"} <= set(
-        items(result)
-    )
     pytester.makepyfile(
         my_losses="""
         import numpy as np
@@ -609,6 +605,10 @@ def test_the_readme_names_every_option_and_its_tests_run(pytester: pytest.Pytest
             gaps = top - np.take_along_axis(logits, labels[:, None], -1)
             return np.log(np.exp(logits - top).sum(-1)) + gaps[:, 0] + 1
         """
+    )
+    result = pytester.runpytest("--collect-only", "-q")
+    assert {"test_readme.py::test_my_loss", "losses/mine.py::my_loss[float32]::gradient"} <= set(
+        items(result)
     )
     told = pytester.runpytest("test_readme.py", "--lossproof-dtype=float32")
     told.assert_outcomes(failed=1)
