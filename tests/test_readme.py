@@ -65,7 +65,8 @@ def test_commands_options_and_targets_exist(page: str) -> None:
     named = set(re.findall(r"(?:^ {4}(?:\$ )?|`)lossproof ([a-z]+)", text, re.MULTILINE))
     assert named <= set(known), named - set(known)
     options = {option for command in known.values() for each in command.params for option in each.opts}
-    used = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) - {"--index-url", "--strict"}
+    options |= set(re.findall(r"--lossproof[a-z-]*", (ROOT / "tests/golden/pytest_help.txt").read_text()))
+    used = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) - {"--index-url", "--strict", "--lf", "--dist"}
     assert used <= options, used - options
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     wanted = set(re.findall(r"(?:^ {4}|`)make ([a-z-]+)", text, re.MULTILINE))

@@ -15,8 +15,9 @@ from lossproof.audit.run import run
 from lossproof.errors import SpecError, UsageError
 from lossproof.implementation import Implementation, bind
 from lossproof.implementation.declare import Declaration, declarations
-from lossproof.report.facts import facts
+from lossproof.report import complaint
 from lossproof.spec import library
+from lossproof.waivers import Waiver
 
 
 def check(
@@ -52,24 +53,35 @@ def check(
 
 
 def verify(function: Callable[..., Any], loss: str, **options: Any) -> None:
-    """Raise AssertionError with the minimal case of each finding; options as for `check`."""
+    """Raise AssertionError with the minimal case of what is wrong; options as for `check`."""
     __tracebackhide__ = True
     findings = check(function, loss, **options)
     if findings:
-        raise AssertionError("\n\n".join(map(_told, findings)))
+        raise AssertionError("\n\n".join(complaint.of_findings(findings)))
 
 
-def checked(function: Callable[..., Any], loss: str, *, framework: str | None = None, **options: Any) -> Run:
-    """As `check`, with every row of the result."""
-    bound = {key: options.pop(key) for key in ("precision", "gradient")}
+def checked(
+    function: Callable[..., Any],
+    loss: str,
+    *,
+    framework: str | None = None,
+    waivers: Iterable[Waiver] = (),
+    fail_on: str = "fail",
+    **options: Any,
+) -> Run:
+    """As `check`, with every row of the result; an option that is not given is as on the command line.
+
+    waivers: of the user's own. fail_on: from which verdict on a row is a finding.
+    """
+    bound = {key: options.pop(key, None) for key in ("precision", "gradient")}
 
     def words(key: str) -> tuple[str, ...]:
-        value = options.pop(key)
+        value = options.pop(key, ())
         return (value,) if isinstance(value, str) else tuple(value)
 
     chosen = Options(
         devices=words("devices"), dtypes=words("dtypes"), modes=words("modes"), regimes=words("regimes"),
-        profile=options.pop("profile"), seed=options.pop("seed"), jobs=1,
+        profile=options.pop("profile"), seed=options.pop("seed"), jobs=1, waivers=tuple(waivers), fail_on=fail_on,
     )  # fmt: skip
     require_known(chosen)
     library.find(loss)
@@ -121,9 +133,3 @@ def _framework_of(function: Callable[..., Any]) -> str:
     if len(found) > 1:
         raise UsageError("the function's module uses torch and jax; say which with framework=")
     return found[0] if found else "numpy"
-
-
-def _told(finding: Finding) -> str:
-    head = f"{finding.implementation} ({finding.framework}, {finding.dtype}): {finding.check} fails, {finding.reason}"
-    lines = [f"  {label}: {text}" for label, text in facts(finding)]
-    return "\n".join([head, *lines])

@@ -11,6 +11,7 @@ import lossproof
 from lossproof.audit import cost, memory, worker
 from lossproof.audit.environment import environment
 from lossproof.audit.events import CellFinished, Listener, ProblemMet, RunFinished, RunStarted
+from lossproof.audit.merge import ordered
 from lossproof.audit.planned import Plan, PlannedCell
 from lossproof.audit.results import Problem, Result, Run, Verdict
 from lossproof.audit.reuse.cell_cache import CellCache, Watch
@@ -44,10 +45,7 @@ def run(plan: Plan, listener: Listener) -> Run:
             found.findings += item.findings
             found.cached += item.cached
             listener(item)
-    found.results.sort(key=_order)
-    found.findings.sort(
-        key=lambda f: (f.loss, f.implementation, f.framework, f.device, f.mode, f.dtype, f.check)
-    )
+    ordered(found)
     found.seconds = time.perf_counter() - begun
     listener(RunFinished(found))
     return found
@@ -167,16 +165,3 @@ def _skip_rows(cell: PlannedCell, reason: str) -> list[Result]:
 def _adapter_row(adapter: str, framework: str | None, reason: str) -> Result:
     """One row for an adapter whose library is missing; what it would have held is not known."""
     return Result("*", adapter, framework or "*", "*", "*", "*", "*", None, Verdict.SKIP, reason=reason)
-
-
-def _order(row: Result) -> tuple[str, ...]:
-    return (
-        row.loss,
-        row.implementation,
-        row.framework,
-        row.device,
-        row.mode,
-        row.dtype,
-        row.check,
-        row.regime or "",
-    )

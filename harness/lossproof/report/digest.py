@@ -25,7 +25,7 @@ SYMBOLS = {
     Verdict.SKIP: "–",
 }
 _DTYPES = ("float32", *(dtype for dtype in DTYPES if dtype != "float32"))
-_CHECKS = (
+CHECKS = (
     "accuracy",
     "gradient",
     "finiteness",
@@ -35,6 +35,7 @@ _CHECKS = (
     "purity",
     "determinism",
 )
+"""The checks in the order in which they are shown; "law" stands for each law of the spec."""
 
 
 @dataclass(frozen=True)
@@ -283,7 +284,7 @@ def check_text(check: str) -> str:
 def check_order(check: str) -> int:
     """A sort key: the order in which the checks are shown."""
     name = check.partition(":")[0]
-    return _CHECKS.index(name) if name in _CHECKS else len(_CHECKS)
+    return CHECKS.index(name) if name in CHECKS else len(CHECKS)
 
 
 def dtype_order(dtype: str) -> int:

@@ -74,25 +74,33 @@ def read(path: Path) -> Run:
     UsageError, with the place in the file, where it is none.
     """
     try:
-        written = path.read_text(encoding="utf-8")
-        if embedded.is_page(written):
-            written = embedded.unpack(written)
-        content = json.loads(written, parse_constant=_refuse)
+        found = path.read_text(encoding="utf-8")
+        if embedded.is_page(found):
+            found = embedded.unpack(found)
     except OSError as error:
         raise UsageError(f"cannot be read: {error.strerror or error}", Place(str(path))) from error
+    except ValueError as error:
+        raise UsageError(f"is not JSON: {error}", Place(str(path))) from error
+    return parse(found, str(path))
+
+
+def parse(text: str, where: str) -> Run:
+    """The run that a text of `text` holds; where: what to call the text. Raises UsageError where it is none."""
+    try:
+        content = json.loads(text, parse_constant=_refuse)
     except json.JSONDecodeError as error:
-        raise UsageError(f"is not JSON: {error.msg}", Place(str(path), error.lineno, error.colno)) from error
+        raise UsageError(f"is not JSON: {error.msg}", Place(where, error.lineno, error.colno)) from error
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"is not JSON: {str(error) or 'nested too deeply'}", Place(str(path))) from error
+        raise UsageError(f"is not JSON: {str(error) or 'nested too deeply'}", Place(where)) from error
     if not isinstance(content, dict) or "schema" not in content or "results" not in content:
-        raise UsageError("is no file of results: lossproof writes them with --json", Place(str(path)))
+        raise UsageError("is no file of results: lossproof writes them with --json", Place(where))
     if content["schema"] != SCHEMA:
         message = f"has schema {content['schema']!r}; this version of lossproof reads schema {SCHEMA}"
-        raise UsageError(message, Place(str(path)))
-    return _run(content, path)
+        raise UsageError(message, Place(where))
+    return _run(content, where)
 
 
-def _run(content: dict[str, Any], path: Path) -> Run:
+def _run(content: dict[str, Any], where: str) -> Run:
     import pydantic
 
     timing = content.get("timing")
@@ -101,8 +109,8 @@ def _run(content: dict[str, Any], path: Path) -> Run:
         return pydantic.TypeAdapter(Run).validate_python({**content, "seconds": seconds})
     except pydantic.ValidationError as error:
         first = error.errors()[0]
-        where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
-        raise UsageError(f"{where.lstrip('.')}: {first['msg'].lower()}", Place(str(path))) from error
+        key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
+        raise UsageError(f"{key.lstrip('.')}: {first['msg'].lower()}", Place(where)) from error
 
 
 def plain(value: Any) -> Any:

@@ -1,0 +1,45 @@
+"""Several runs as one, in the order of a single one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import lossproof
+from lossproof.audit.environment import environment
+from lossproof.audit.results import Finding, Result, Run
+
+
+def ordered(run: Run) -> Run:
+    """The run, its results and findings sorted, so that equal runs are equal files."""
+    run.results.sort(key=_of_row)
+    run.findings.sort(key=_of_finding)
+    return run
+
+
+def merged(runs: Sequence[Run], seed: int, profile: str) -> Run:
+    """Runs of the same seed and profile as one. What several of them found alike is there once."""
+    whole = Run(lossproof.__version__, seed, profile, runs[0].environment if runs else environment())
+    findings: dict[str, list[Finding]] = {}
+    for run in runs:
+        whole.results += run.results
+        whole.problems += (each for each in run.problems if each not in whole.problems)
+        whole.seconds += run.seconds
+        whole.cells += run.cells
+        whole.cached += run.cached
+        for finding in run.findings:
+            same = findings.setdefault(finding.id, [])
+            if finding not in same:
+                same.append(finding)
+    whole.results = list(dict.fromkeys(whole.results))
+    whole.findings = [finding for same in findings.values() for finding in same]
+    return ordered(whole)
+
+
+def _of_row(row: Result) -> tuple[str, ...]:
+    cell = (row.loss, row.implementation, row.framework, row.device, row.mode, row.dtype)
+    return (*cell, row.check, row.regime or "")
+
+
+def _of_finding(finding: Finding) -> tuple[str, ...]:
+    cell = (finding.loss, finding.implementation, finding.framework, finding.device, finding.mode)
+    return (*cell, finding.dtype, finding.check)

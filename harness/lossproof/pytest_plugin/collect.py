@@ -1,0 +1,163 @@
+"""Items for adapter files: `my_losses.py::my_ce[float32]::gradient`, one for each implementation, dtype and check.
+
+Collecting imports the adapter and holds its declarations against the specs; the engine comes with the first item
+that runs.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections import Counter
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lossproof.pytest_plugin.options import Asked
+from lossproof.pytest_plugin.record import RUNS
+
+if TYPE_CHECKING:
+    from lossproof.implementation import Implementation
+    from lossproof.pytest_plugin.cells import Cells
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Where an implementation is checked."""
+
+    device: str
+    mode: str
+    dtype: str
+
+
+class Collecting:
+    """Registered where there are adapter files; keeps what their items share."""
+
+    def __init__(self, files: frozenset[Path], asked: Asked) -> None:
+        self.files, self.asked = files, asked
+        self.taken: dict[tuple[str, str, str], Path] = {}
+        self._cells: Cells | None = None
+
+    @property
+    def cells(self) -> Cells:
+        if self._cells is None:
+            from lossproof.pytest_plugin.cells import Cells
+
+            self._cells = Cells(self.asked)
+        return self._cells
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_collect_file(
+        self, file_path: Path, parent: pytest.Collector
+    ) -> Generator[None, list[pytest.Collector], list[pytest.Collector]]:
+        others = yield
+        if file_path.resolve() not in self.files:
+            return others
+        # pytest takes any file that an argument names for one of tests
+        tests = any(fnmatch.fnmatch(file_path.name, name) for name in parent.config.getini("python_files"))
+        own: Adapter = Adapter.from_parent(parent, path=file_path, collecting=self)
+        return [own, *(each for each in others if tests or not isinstance(each, pytest.Module))]
+
+
+class Adapter(pytest.File):
+    """An adapter file."""
+
+    def __init__(self, *, collecting: Collecting, **arguments: object) -> None:
+        super().__init__(**arguments)  # type: ignore[arg-type]
+        self.collecting = collecting
+
+    def collect(self) -> Iterator[Check]:
+        from lossproof.implementation import discover
+        from lossproof.implementation.binding import shown
+        from lossproof.report.digest import CHECKS
+        from lossproof.spec import library
+
+        implementations, problems = discover(shown(str(self.path)))
+        said = [f"{problem.where}: {problem.message}" for problem in problems]
+        said += [taken for each in implementations if (taken := self._taken(each))]
+        if said:
+            raise self.CollectError("\n".join(dict.fromkeys(said)))
+        names = Counter(each.name for each in implementations)
+        frameworks = Counter((each.name, each.framework) for each in implementations)
+        for each in implementations:
+            more = []
+            if names[each.name] > 1:
+                one = frameworks[each.name, each.framework] == 1
+                more = [each.framework] if one else [each.framework, each.loss]
+            laws = [f"law:{name}" for name in library.get(each.loss).laws]
+            checks = [name for check in CHECKS for name in (laws if check == "law" else [check])]
+            for setting in self._settings(each):
+                called = f"{each.name.rpartition('.')[2]}[{_words(setting, more)}]"
+                for check in checks:
+                    name = f"{called}::{check}"
+                    # as text: pytest then reads it as it reads what it has kept of a failure, or got from a worker
+                    yield Check.from_parent(
+                        self, name=name, nodeid=f"{self.nodeid}::{name}", check=check, implementation=each,
+                        declared=implementations, setting=setting,
+                    )  # fmt: skip
+
+    def _settings(self, implementation: Implementation) -> Iterable[Setting]:
+        asked = self.collecting.asked
+        for device in asked.devices or implementation.devices or ("cpu",):
+            for mode in asked.modes:
+                for dtype in asked.dtypes or implementation.dtypes:
+                    yield Setting(device, mode, dtype)
+
+    def _taken(self, each: Implementation) -> str | None:
+        """Results are told by name, so that no two files may have one name for two things."""
+        first = self.collecting.taken.setdefault((each.name, each.loss, each.framework), self.path)
+        if first == self.path:
+            return None
+        return (
+            f"{each.path}:{each.line}: '{each.name}' is in {first} too; rename one of the files, or say name="
+        )
+
+
+class Check(pytest.Item):
+    """One check of one implementation at one dtype, device and mode."""
+
+    def __init__(
+        self,
+        *,
+        check: str,
+        implementation: Implementation,
+        declared: Sequence[Implementation],
+        setting: Setting,
+        **arguments: object,
+    ) -> None:
+        super().__init__(**arguments)  # type: ignore[arg-type]
+        self.check, self.implementation, self.declared, self.setting = (
+            check, implementation, declared, setting,
+        )  # fmt: skip
+        if self.config.pluginmanager.hasplugin("xdist"):
+            # with --dist loadgroup the checks of a cell, which are examined together, meet in one worker
+            cell = (implementation.name, implementation.loss, implementation.framework)
+            where = (setting.device, setting.mode, setting.dtype)
+            self.add_marker(pytest.mark.xdist_group("-".join((*cell, *where))))
+
+    def runtest(self) -> None:
+        parent = self.parent
+        assert isinstance(parent, Adapter)
+        collecting = parent.collecting
+        cell, new = collecting.cells(self.implementation, self.declared, self.setting)
+        if new:
+            self.stash.setdefault(RUNS, []).append(cell.run)
+        verdict, said = cell.outcome(self.check, collecting.asked.fail_on)
+        if verdict == "fail":
+            pytest.fail(said, pytrace=False)
+        if verdict == "skip":
+            pytest.skip(said)
+        if verdict == "waived":
+            pytest.xfail(said)
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        line = self.implementation.line
+        return self.path, line - 1 if line else None, self.name
+
+
+def _words(setting: Setting, more: Sequence[str]) -> str:
+    """What stands in the brackets: the dtype, and whatever else is not as usual."""
+    unusual = [word for word in (setting.device, setting.mode) if word not in ("cpu", "eager")]
+    return "-".join([setting.dtype, *unusual, *more])
