@@ -592,7 +592,7 @@ def test_the_readme_names_every_option_and_its_tests_run(pytester: pytest.Pytest
     )
     flags = set(re.findall(r"--lossproof[a-z-]*", section))
     assert flags == set(re.findall(r"--lossproof[a-z-]*", (GOLDEN / "pytest_help.txt").read_text()))
-    pytester.makepyfile(test_readme=written)
+    pytester.makepyfile(test_as_written=written)
     pytester.makepyprojecttoml(ini)
     home = pytester.mkdir("losses")
     (home / "mine.py").write_text(LOSSES.replace("wrong", "my_loss"))
@@ -607,10 +607,10 @@ def test_the_readme_names_every_option_and_its_tests_run(pytester: pytest.Pytest
         """
     )
     result = pytester.runpytest("--collect-only", "-q")
-    assert {"test_readme.py::test_my_loss", "losses/mine.py::my_loss[float32]::gradient"} <= set(
+    assert {"test_as_written.py::test_my_loss", "losses/mine.py::my_loss[float32]::gradient"} <= set(
         items(result)
     )
-    told = pytester.runpytest("test_readme.py", "--lossproof-dtype=float32")
+    told = pytester.runpytest("test_as_written.py", "--lossproof-dtype=float32")
     told.assert_outcomes(failed=1)
     told.stdout.fnmatch_lines(["E *AssertionError: my_losses.my_loss*", "E *expected *", "E *got *"])
 
