@@ -73,7 +73,7 @@ def _numbers(spec: Spec, given: Any) -> Iterator[Candidate]:
             yield CONVENTION, {name: None}, f"{name} left out"
         if parameter.range and parameter.range[0] == 0:
             plain += [0.0, *(v for v in SMALL if v <= parameter.range[1] and parameter.range[1] < 0.1)]
-        for other in dict.fromkeys([*plain, 1.0, 0.5, 2.0]):
+        for other in dict.fromkeys([*plain, 1.0, 0.5, 2.0, 0.1, 0.01]):
             if other != value:
                 yield CONVENTION, {name: other}, f"{name}: {other:g} where {value:g} is asked for"
         for new, text in (

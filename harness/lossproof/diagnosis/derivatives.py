@@ -96,14 +96,15 @@ def detached(facet: Facet, samples: list[Sample]) -> Diagnosis | None:
     return None
 
 
-def _evaluated(facet: Facet, sample: Sample, nodes: Mapping[str, Node], held: Node | None) -> Truths | None:
+def _evaluated(
+    facet: Facet, sample: Sample, nodes: Mapping[str, Node], held: tuple[Node, ...]
+) -> Truths | None:
     spec, cell = facet.cell.spec, facet.cell
     extra: dict[str, Array] = {graph.COTANGENT: sample.cotangent}
     point = replace(answers.point_of(spec, sample.case), rows=None)
     try:
-        if held is not None:
-            (value,) = references([held], point, cell.working, cell.flush)
-            extra[HELD] = value.middle
+        for number, value in enumerate(references(list(held), point, cell.working, cell.flush)):
+            extra[_name(number)] = value.middle
         point = replace(point, arrays={**point.arrays, **extra})
         found = references(list(nodes.values()), point, cell.working, cell.flush)
     except (ExpressionError, ValueError, TypeError, KeyError):
@@ -115,7 +116,7 @@ def _evaluated(facet: Facet, sample: Sample, nodes: Mapping[str, Node], held: No
     } or None
 
 
-def _with_one_held(whole: Node, leaves: Mapping[str, Node]) -> Iterator[tuple[str, Node, Node | None]]:
+def _with_one_held(whole: Node, leaves: Mapping[str, Node]) -> Iterator[tuple[str, Node, tuple[Node, ...]]]:
     """The definition with a step of it replaced by a leaf, and the step; the last ones first."""
     inputs = set(map(id, leaves.values()))
     order = [node for node in topological([whole]) if node.kind == "real" and node.args]
@@ -126,7 +127,7 @@ def _with_one_held(whole: Node, leaves: Mapping[str, Node]) -> Iterator[tuple[st
     steps = [node for node in reversed(order) if id(node) in live]
     for node in steps[:MOST_NODES]:
         if node is not whole:
-            yield _shown(node), _replaced(whole, node, graph.leaf(HELD, node.shape)), node
+            yield _shown(node), _replaced(whole, node, graph.leaf(_name(0), node.shape)), (node,)
         if node.op in ("log_softmax", "softmax"):
             (x,) = node.args
             axis = _axis(node)
@@ -134,20 +135,32 @@ def _with_one_held(whole: Node, leaves: Mapping[str, Node]) -> Iterator[tuple[st
             for text, made, kept in (
                 (
                     f"the normaliser of {_shown(node)}",
-                    p.elementwise("sub", x, graph.leaf(HELD, total.shape)),
+                    p.elementwise("sub", x, graph.leaf(_name(0), total.shape)),
                     total,
                 ),
                 (
                     f"all but the normaliser of {_shown(node)}",
-                    p.elementwise("sub", graph.leaf(HELD, x.shape), total),
+                    p.elementwise("sub", graph.leaf(_name(0), x.shape), total),
                     x,
                 ),
             ):
                 made = made if node.op == "log_softmax" else p.elementwise("exp", made)
-                yield text, _replaced(whole, node, made), kept
+                yield text, _replaced(whole, node, made), (kept,)
         if node.op == "logsumexp":
             largest = Node.make("max", node.args, node.attributes, node.shape, node.kind)
-            yield f"all but the maximum in {_shown(node)}", _replaced(whole, node, largest), None
+            yield f"all but the maximum in {_shown(node)}", _replaced(whole, node, largest), ()
+
+    for op in ("sqrt", "norm"):
+        lengths = tuple(node for node in steps if node.op == op)
+        if len(lengths) > 1:
+            output = whole
+            for number, node in enumerate(lengths):
+                output = _replaced(output, node, graph.leaf(_name(number), node.shape))
+            yield "every length", output, lengths
+
+
+def _name(number: int) -> str:
+    return f"{HELD}{number}"
 
 
 def _axis(node: Node) -> int:

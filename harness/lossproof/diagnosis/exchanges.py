@@ -136,10 +136,11 @@ def _changes(spec: Spec) -> Iterator[tuple[str, str, Change]]:
     rows = spec.independent
     for name, declared in inputs.items():
         if rows in declared.shape and len(inputs) > 1:
+            place = declared.shape.index(rows)
             for step in (1, -1):
                 yield (
                     COUPLED, f"{name} of the row {'before' if step > 0 else 'after'}",
-                    lambda case, n=name, s=step, at=declared.shape.index(rows): _put(
+                    lambda case, n=name, s=step, at=place: _put(
                         case, n, np.roll(case.inputs[n], s, at)
                     ),
                 )  # fmt: skip

@@ -97,7 +97,9 @@ def _special(facet: Facet, failing: Sample, spot: Spot) -> Diagnosis | None:
             sample = facet.sample(change)
             if sample is None or not sample.fits or spot.wrong(sample):
                 continue
-            if not infinite and base is case and (kind != "masked" or not math.isfinite(spot.truth(failing))):
+            if not infinite and not math.isfinite(spot.truth(failing)):
+                continue
+            if not infinite and base is case and kind != "masked":
                 continue
             if kind == "masked" and not infinite:
                 return Diagnosis("masked entries leak", f"{shown}; it is right without {why}")
@@ -305,7 +307,7 @@ def _named(
                     return Diagnosis(
                         kind, f"{where} is right up to {text} {value:.4g} and {first:.6g} beyond: {reason}"
                     )
-        return Diagnosis("overflows", f"{where} is {until} and {first:.6g} beyond")
+        return Diagnosis("out of range", f"{where} is {until} and {first:.6g} beyond")
     if math.isfinite(got) and math.isfinite(truth):
         lost = _cancelled(facet, spot, ray, by)
         if lost is not None:
@@ -322,11 +324,15 @@ def _named(
             if spot.name == "value":
                 sample = facet.sample(good)
                 until = until if sample is None else f"right up to {spot.truth(sample):.4g}"
+                if math.isinf(truth) and sample is not None and abs(steady) < abs(spot.truth(sample)) / 2:
+                    return Diagnosis(
+                        "drops infinity", f"{where} is {until}, and {steady:.6g} where the truth is {truth}"
+                    )
             return Diagnosis(
                 "saturates", f"{where} is {until}, and stays at {steady:.6g} beyond{_epsilon(steady)}"
             )
     if not math.isfinite(got) and math.isfinite(truth):
-        return Diagnosis("overflows", f"{where} is {until}, and {got:.6g} at the failing case")
+        return Diagnosis("out of range", f"{where} is {until}, and {got:.6g} at the failing case")
     return None
 
 
@@ -412,7 +418,9 @@ def _common(spot: Spot, samples: list[Sample]) -> float | None:
     values = [g for g, _ in kept]
     spread = max(values) - min(values)
     truths = [t for _, t in kept]
-    goes_on = any(math.isinf(t) for t in truths) or max(truths) - min(truths) > 10 * spread
+    goes_on = any(map(math.isinf, truths)) or max(truths) - min(truths) > max(
+        10 * spread, 0.01 * abs(truths[0])
+    )
     if spot.name != "value":
         goes_on = goes_on or all(v == 0 for v in values)
     if spread <= 1e-3 * abs(values[0]) and goes_on:

@@ -99,7 +99,7 @@ class Inquiry:
                     found = next((each for each in tried if each is not None), None)
                 self._of_accuracy = found
             return found or (self._of_accuracy if check == "finiteness" else None)
-        if accuracy.NAME in self.failures:
+        if accuracy.NAME in self.failures and not self._value_right(case):
             # a derivative follows its value
             found = self._of_accuracy or self._value(self.failures[accuracy.NAME][0][0]) or self._value(case)
             if found is not None:
@@ -108,6 +108,23 @@ class Inquiry:
             found = self._gradient(case)
             return found if found is not None and found.kind == "nan from 0*inf" else None
         return self._gradient(case) or self._forward(case, seen)
+
+    def _value_right(self, case: Case) -> bool:
+        sample = Facet(self.cell, gradient=False).sample(case)
+        return sample is not None and sample.all_right
+
+    def _usual(self, facet: Facet, case: Case) -> bool:
+        """Whether ordinary results are right where numbers among the parameters have their defaults."""
+        spec = self.cell.spec
+        numbers = {
+            name: parameter.default
+            for name, parameter in spec.parameters.items()
+            if parameter.kind == "number" and name in self.cell.implementation.free
+        }
+        if all(case.parameters[name] == value for name, value in numbers.items()):
+            return False
+        samples = self._samples(facet, replace(case, parameters={**case.parameters, **numbers}))
+        return bool(samples) and all(sample.all_right for sample in samples)
 
     def _of_law(self, case: Case) -> Diagnosis:
         if self._of_accuracy is not None:
@@ -163,8 +180,9 @@ class Inquiry:
                 found = suspicion(facet, samples)
                 if found is not None:
                     return found
+            usual = self._usual(facet, case)
             formula = self._formula(facet, samples)
-            if formula is not None:
+            if formula is not None and not usual:
                 return formula
         failing = facet.sample(case)
         if failing is not None and failing.fits and not failing.all_right:
@@ -173,7 +191,7 @@ class Inquiry:
                 return found
         if "batch_independence" in self.failures and not of_gradient:
             return Diagnosis("batch coupled", self.failures["batch_independence"][0][1].reason or "")
-        return self._epsilon(facet, samples) if habit else None
+        return (self._formula(facet, samples) or self._epsilon(facet, samples)) if habit else None
 
     def _formula(self, facet: Facet, samples: list[Sample]) -> Diagnosis | None:
         """Ordinary results are wrong by far more than any rounding, and nothing more particular fits."""
@@ -189,7 +207,7 @@ class Inquiry:
                 size = float(np.abs(truth.middle[truth.known]).max(initial=0.0))
                 off = np.abs(got - truth.middle).astype(np.float64)[bad]
                 worst = max(worst, float(off.max(initial=0.0)) / size if size else 0.0)
-        if wrong < ENOUGH or wrong < total / 4 or worst < 1e-3 or not roundings.smooth(facet, samples):
+        if wrong < ENOUGH or wrong < total / 4 or worst < 0.01 or not roundings.smooth(facet, samples):
             return None
         kind = "another derivative" if facet.gradient else "another formula"
         what = "gradient" if facet.gradient else "value"

@@ -68,7 +68,7 @@ def factor(facet: Facet, samples: list[Sample]) -> Diagnosis | None:
         )
     if by is not None:
         return Diagnosis("constant factor", f"the {what} is {by} times the truth, in {told} results")
-    if all(close) and len(kept) >= 2 and told >= 2 * ENOUGH:
+    if all(close) and len(kept) >= 2 and told >= 2 * ENOUGH and max(fine) <= 1e-3 * abs(number):
         return Diagnosis("constant factor", f"the {what} is {number:.6g} times the truth, in {told} results")
     return None
 
@@ -175,6 +175,8 @@ def constant(facet: Facet, samples: list[Sample]) -> Diagnosis | None:
         return None
     quantities = [_quantities(facet.cell.spec, sample.case) for _, _, sample in found]
     for name in quantities[0]:
+        if len({q.get(name) for q in quantities}) == 1 and name not in facet.cell.spec.parameters:
+            continue
         for sign in (1, -1):
             if all(
                 abs(m - sign * q.get(name, math.nan)) <= s

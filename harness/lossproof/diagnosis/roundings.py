@@ -40,8 +40,8 @@ def low_precision(facet: Facet, samples: list[Sample]) -> Diagnosis | None:
         for n in s.got
     ):
         return None
-    fmt = _format(facet, samples, storage) or _of_results(samples, storage)
-    if fmt is None or smooth(facet, samples):
+    fmt = _of_results(samples, storage) or _format(facet, samples, storage)
+    if fmt is None:
         return None
     return Diagnosis(
         "low precision",
@@ -69,7 +69,11 @@ def _of_results(samples: list[Sample], storage: Format) -> Format | None:
         if fmt.precision < storage.precision and len(set(got[wrong].tolist())) >= 2 * ENOUGH:
             exact = np.array_equal(got.astype(fmt.dtype).astype(np.float64), got, equal_nan=True)
             near = np.abs(got - truth) <= 4 * fmt.unit_roundoff * max(1.0, float(np.abs(truth).max()))
-            if exact and near.all() and (truth.astype(fmt.dtype).astype(np.float64) != truth).mean() > 0.5:
+            if (
+                exact
+                and near.all()
+                and (truth.astype(fmt.dtype).astype(np.float64) != truth)[wrong].mean() > 0.5
+            ):
                 return fmt
     return None
 
@@ -93,7 +97,10 @@ def _format(facet: Facet, samples: list[Sample], storage: Format) -> Format | No
         share = np.concatenate(shares)
         if share.size < ENOUGH:
             return None
-        if (share <= 2).all():
+        off, size = _norms(samples)
+        if (share <= 2).all() and off <= 32 * fmt.unit_roundoff * size:
+            if smooth(facet, samples, 4 * fmt.unit_roundoff):
+                return None
             return (
                 fmt
                 if (share >= 2.0**-9).mean() > 0.25 and np.median(share[share > 0], axis=0) > 2.0**-9
@@ -102,11 +109,23 @@ def _format(facet: Facet, samples: list[Sample], storage: Format) -> Format | No
     return None
 
 
-def smooth(facet: Facet, samples: list[Sample]) -> bool:
+def _norms(samples: list[Sample]) -> tuple[float, float]:
+    """The lengths of all errors and of all truths."""
+    off, size = 0.0, 0.0
+    for sample in samples:
+        for name, got in sample.got.items():
+            truth = sample.truth[name]
+            known = truth.known & np.isfinite(truth.middle) & np.isfinite(got)
+            off += float(np.square((got - truth.middle)[known].astype(np.float64)).sum())
+            size += float(np.square(truth.middle[known].astype(np.float64)).sum())
+    return off**0.5, size**0.5
+
+
+def smooth(facet: Facet, samples: list[Sample], step: float = STEP) -> bool:
     """Whether errors change little when the inputs do: those of another formula, never of a rounding."""
     before, after = [], []
     for sample in samples[: 3 if samples[0].cotangent.size > 1 else None]:
-        moved = facet.sample(_moved(facet, sample.case))
+        moved = facet.sample(_moved(facet, sample.case, step))
         if moved is None or not moved.fits:
             return False
         for name, got in sample.got.items():
@@ -123,12 +142,12 @@ def smooth(facet: Facet, samples: list[Sample]) -> bool:
     return bool(np.linalg.norm(one - two) <= 0.25 * np.linalg.norm(one))
 
 
-def _moved(facet: Facet, case: Case) -> Case:
+def _moved(facet: Facet, case: Case, step: float) -> Case:
     inputs = dict(case.inputs)
     for name, declared in facet.cell.spec.inputs.items():
         array = inputs[name]
         if declared.is_real and array.ndim and declared.domain.value not in ("sign", "binary"):
-            wave = 1 + STEP * np.sin(np.arange(1, array.size + 1)).reshape(array.shape)
+            wave = 1 + step * np.sin(np.arange(1, array.size + 1)).reshape(array.shape)
             new = array.astype(np.float64) * wave
             if declared.domain.value == "probability":
                 new = new / new.sum(axis=-1, keepdims=True)
