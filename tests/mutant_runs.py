@@ -13,7 +13,7 @@ from unittest.mock import patch
 
 from lossproof.audit import gather
 from lossproof.audit.plan import Options, plan
-from lossproof.audit.results import Result, Run, Verdict
+from lossproof.audit.results import Finding, Result, Run, Verdict
 from lossproof.audit.run import run
 from lossproof.implementation import discover
 
@@ -93,17 +93,21 @@ def caught_by(file: Path) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def function_of(row: Result) -> str:
+def function_of(row: Result | Finding) -> str:
     return row.implementation.rpartition(".")[2]
 
 
 @dataclass
 class Caught:
-    """By function of a file of broken losses: the checks that must fail, those that ran, those that failed."""
+    """By function of a file of broken losses: the checks that must fail, those that ran, those that failed.
+
+    kinds: of the mistake, as the finding of the first check that must fail tells it.
+    """
 
     expected: dict[str, tuple[str, ...]]
     seen: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     failed: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    kinds: dict[str, str] = field(default_factory=dict)
 
     @property
     def missed(self) -> tuple[str, ...]:
@@ -120,8 +124,11 @@ def caught(file: Path) -> Caught:
     for seed in TRIES if not regimes else TRIES[:1]:
         functions = found.missed if seed != TRIES[0] else ()
         with patch.dict(gather.BUDGET, dict.fromkeys(gather.BUDGET, 0)):
-            rows = check(file, *functions, seed=seed, regimes=regimes).results
-        for row in rows:
+            run_ = check(file, *functions, seed=seed, regimes=regimes)
+        for finding in run_.findings:
+            if finding.check == found.expected[function_of(finding)][0]:
+                found.kinds.setdefault(function_of(finding), finding.diagnosis.kind)
+        for row in run_.results:
             found.seen[function_of(row)].add(row.check)
             if row.verdict is Verdict.FAIL:
                 found.failed[function_of(row)].add(row.check)

@@ -58,9 +58,7 @@ class Examination:
         for check in NAMES:
             if not any(row.observations for (name, _), row in self.ledger.rows.items() if name == check):
                 self.ledger.row(check).skip(self._why_not(check))
-        findings = findings_of(
-            self.ledger, self.examined.ordinary, set(self.cases.fixed()), self.cases.profile.pool
-        )
+        findings = findings_of(self.ledger, set(self.cases.fixed()), self.cases.profile.pool)
         return results_of(self.ledger, findings), list(findings.values())
 
     def _examine_law(self, name: str) -> None:

@@ -23,7 +23,6 @@ from lossproof.checks.cell import Cell
 from lossproof.checks.observation import Observation
 from lossproof.checks.part import Part, parts
 from lossproof.checks.trial import Trial
-from lossproof.diagnosis import ENOUGH
 from lossproof.errors import ImplementationError
 from lossproof.inputs import Case
 from lossproof.inputs.filling import called
@@ -33,8 +32,7 @@ from lossproof.inputs.stack import Stack, fits, stack
 class CaseExamination:
     """Writes into a ledger what the checks say about the cases of a cell.
 
-    accepted: the conventions that the implementation has taken. errors: the cases on which it raised. ordinary: the
-    first trial with enough results, for the diagnosis of findings.
+    accepted: the conventions that the implementation has taken. errors: the cases on which it raised.
     """
 
     def __init__(self, cell: Cell, cases: Cases, ledger: Ledger) -> None:
@@ -42,7 +40,6 @@ class CaseExamination:
         self.pooled = replace(cell, pool=cases.profile.pool)
         self.accepted: set[tuple[tuple[str, Any], ...]] = set()
         self.errors: list[tuple[Case, ImplementationError]] = []
-        self.ordinary: Trial | None = None
         self._forward: Callable[[Case], bool] = lambda case: True
         # the regimes, and the conventions of cases by themselves, in which a call has been made again
         self._repeated: set[Any] = set()
@@ -160,8 +157,6 @@ class CaseExamination:
 
     def _accept(self, trial: Trial) -> None:
         self.accepted.add(self.cases.convention(trial.case))
-        if self.ordinary is None and trial.reference.size >= ENOUGH:
-            self.ordinary = trial
 
     def _row(self, check: Check, case: Case) -> Row:
         return self.ledger.row(check.NAME, case.regime if check in BY_REGIME else None)

@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 
 from lossproof.audit.encoding import encode, encode_float
-from lossproof.audit.results import Finding, Verdict
+from lossproof.audit.results import Diagnosis, Finding, Verdict
 from lossproof.audit.snippet import snippet
 from lossproof.checks.observation import Observation
 from lossproof.checks.trial import Cell, Trial
-from lossproof.diagnosis import diagnose
 from lossproof.inputs.case import Case
 
 
@@ -36,9 +35,9 @@ def finding(
     case: Case,
     observation: Observation,
     waiver: str | None,
-    ordinary: Trial | None,
+    diagnosis: Diagnosis,
 ) -> Finding:
-    """The finding of a check that failed at a case; ordinary: the same cell at a batch of ordinary inputs."""
+    """The finding of a check that failed at a case."""
     trial = Trial(cell, case)
     return Finding(
         id=identity(cell, check),
@@ -61,7 +60,7 @@ def finding(
         got=_encoded(observation.got),
         bits_lost=observation.bits,
         reason=observation.reason or "",
-        diagnosis=diagnose(check, observation, ordinary),
+        diagnosis=diagnosis,
         snippet=snippet(cell, check, case, observation.quantity),
         target=cell.implementation.target,
         spec=cell.implementation.spec,

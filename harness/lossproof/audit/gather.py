@@ -12,7 +12,8 @@ from lossproof.audit.observe import observe
 from lossproof.audit.results import Finding, Result, Verdict
 from lossproof.checks import gradient, laws
 from lossproof.checks.observation import Observation
-from lossproof.checks.trial import Cell, Trial
+from lossproof.checks.trial import Cell
+from lossproof.diagnosis import Inquiry
 from lossproof.inputs import Case, minimise
 from lossproof.inputs.stack import fits
 
@@ -56,15 +57,14 @@ def _result(ledger: Ledger, check: str, regime: str | None, row: Row, findings: 
     )
 
 
-def findings_of(
-    ledger: Ledger, ordinary: Trial | None, keep: set[str], pool: tuple[int, ...]
-) -> dict[str, Finding]:
+def findings_of(ledger: Ledger, keep: set[str], pool: tuple[int, ...]) -> dict[str, Finding]:
     """One finding for each check of the cell that failed or was waived, by id.
 
-    ordinary: the cell at a batch of ordinary inputs, for the diagnosis. keep: parameters that stay as they are
+    keep: parameters that stay as they are
     while a case is cut down. pool: the numbers of rows to which calls were filled up.
     """
     found: dict[str, Finding] = {}
+    inquiry = Inquiry(ledger.cell, _failures(ledger))
     smaller = _Smaller(ledger, keep, pool)
     for check in dict.fromkeys(name for name, _ in ledger.rows):
         rows = [row for (name, _), row in ledger.rows.items() if name == check]
@@ -84,7 +84,18 @@ def findings_of(
             waiver = known.reason + (f" ({known.link})" if known.link else "")
         else:
             continue
-        found[identity(ledger.cell, check)] = finding(ledger.cell, check, case, seen, waiver, ordinary)
+        found[identity(ledger.cell, check)] = finding(
+            ledger.cell, check, case, seen, waiver, inquiry.of(check, case, seen)
+        )
+    return found
+
+
+def _failures(ledger: Ledger) -> dict[str, list[tuple[Case, Observation]]]:
+    """By check, the cases on which it failed."""
+    found: dict[str, list[tuple[Case, Observation]]] = {}
+    for (check, _), row in ledger.rows.items():
+        if row.failed:
+            found.setdefault(check, []).extend(row.failed)
     return found
 
 

@@ -1,0 +1,101 @@
+"""Whether another convention, or another use of a parameter, fits what an implementation gives."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from lossproof.audit.results import Diagnosis
+from lossproof.diagnosis.samples import Facet, Sample
+from lossproof.inputs.case import Case
+from lossproof.spec.model import Spec
+
+SMALL = (1e-12, 1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
+"""What people add so that nothing divides by zero."""
+
+CONVENTION = "another convention"
+MISUSED = "parameter misused"
+ROUNDED = "low precision"
+
+
+def another(facet: Facet, samples: list[Sample]) -> Diagnosis | None:
+    """Tries each choice of each parameter, then other values of its numbers and arrays."""
+    spec, given = facet.cell.spec, samples[0].case.parameters
+    for kind, changes, text in (*_choices(spec, given), *_numbers(spec, given), *_arrays(spec, given)):
+        if facet.explained(samples, facet.under(lambda case, new=changes: _with(case, new))):
+            what = "gradient" if facet.gradient else "value"
+            return Diagnosis(kind, f"this is the {what} of `{text}`, on {len(samples)} batches")
+    return None
+
+
+def _with(case: Case, changes: dict[str, Any]) -> Case:
+    made = {
+        name: value(case.parameters[name]) if callable(value) else value for name, value in changes.items()
+    }
+    return replace(case, parameters={**case.parameters, **made})
+
+
+Candidate = tuple[str, dict[str, Any], str]
+
+
+def _choices(spec: Spec, given: Any) -> Iterator[Candidate]:
+    """One choice changed, then two at once."""
+    others = [
+        (name, value)
+        for name, parameter in spec.parameters.items()
+        for value in parameter.choices or ()
+        if value != given[name]
+    ]
+    for name, value in others:
+        yield CONVENTION, {name: value}, f"{name}: {value}"
+    for (one, a), (two, b) in itertools.combinations(others, 2):
+        if one != two:
+            yield CONVENTION, {one: a, two: b}, f"{one}: {a}, {two}: {b}"
+
+
+def _numbers(spec: Spec, given: Any) -> Iterator[Candidate]:
+    numbers = {
+        name: float(given[name])
+        for name, parameter in spec.parameters.items()
+        if parameter.kind == "number" and given[name] is not None
+    }
+    for name, value in numbers.items():
+        parameter = spec.parameters[name]
+        near = float(np.float32(value))
+        if near != value:
+            yield ROUNDED, {name: near}, f"{name} rounded to float32"
+        plain = [v for v in (parameter.default, *parameter.ends) if v is not None and v != value]
+        if parameter.default is None:
+            yield CONVENTION, {name: None}, f"{name} left out"
+        if parameter.range and parameter.range[0] == 0:
+            plain += [0.0, *(v for v in SMALL if v <= parameter.range[1] and parameter.range[1] < 0.1)]
+        for other in dict.fromkeys([*plain, 1.0, 0.5, 2.0, 0.1, 0.01]):
+            if other != value:
+                yield CONVENTION, {name: other}, f"{name}: {other:g} where {value:g} is asked for"
+        for new, text in (
+            (-value, "−{}"), (1 / value if value else 0, "1/{}"), (value**2, "{}²"), (2 * value, "2 {}"),
+            (value / 2, "{}/2"), (abs(value) ** 0.5, "√{}"), (1 - value, "1 − {}"), (1 + value, "1 + {}"),
+            (value - 1, "{} − 1"),
+        ):  # fmt: skip
+            if new != value:
+                yield MISUSED, {name: new}, f"{text.format(name)} in the place of {name}"
+        for other_name, other in numbers.items():
+            if other_name != name and other:
+                yield MISUSED, {name: value / other}, f"{name}/{other_name} in the place of {name}"
+                yield MISUSED, {name: value * other}, f"{name} · {other_name} in the place of {name}"
+    for one, two in itertools.combinations(numbers, 2):
+        if numbers[one] != numbers[two]:
+            yield MISUSED, {one: numbers[two], two: numbers[one]}, f"{one} and {two} exchanged"
+
+
+def _arrays(spec: Spec, given: Any) -> Iterator[Candidate]:
+    for name, parameter in spec.parameters.items():
+        if parameter.shape is None or given[name] is None:
+            continue
+        if parameter.default is None:
+            yield CONVENTION, {name: None}, f"{name} left out"
+        yield MISUSED, {name: lambda value: np.square(value)}, f"{name} applied twice"

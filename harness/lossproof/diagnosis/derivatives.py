@@ -1,0 +1,188 @@
+"""What is wrong with a derivative whose value is right: its cotangent, or a part that is held constant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from lossproof.audit.results import Diagnosis
+from lossproof.checks import answers
+from lossproof.checks.trial import Trial
+from lossproof.diagnosis.samples import Facet, Sample, Truth, Truths
+from lossproof.errors import ExpressionError, ImplementationError
+from lossproof.expression import primitives as p
+from lossproof.expression.derivative import vjp
+from lossproof.expression.node import Node, topological
+from lossproof.inputs.case import Array
+from lossproof.oracle.reference import references
+from lossproof.spec import graph
+
+OTHER_COTANGENTS = (-4.0, 1.0, 2.0, 0.25)
+
+HELD = "held"
+
+MOST_NODES = 48
+"""A definition of more steps than these is not searched for one that is held constant."""
+
+
+def cotangent(facet: Facet, samples: list[Sample]) -> Diagnosis | None:
+    """The gradient is that of another cotangent than the one that it was asked for."""
+    if not facet.cell.framework.differentiates:
+        return None
+    for text, change in (
+        ("ones, whatever it is given", np.ones_like),
+        ("the mean of what it is given", lambda c: np.full_like(c, c.mean())),
+        ("the sum of what it is given", lambda c: np.full_like(c, c.sum())),
+        ("the first entry of what it is given", lambda c: np.full_like(c, c.flat[0])),
+        ("the size of what it is given", np.abs),
+        ("what it is given in reverse", lambda c: np.flip(c)),
+    ):
+
+        def supposed(sample: Sample, change=change) -> Truths | None:  # type: ignore[no-untyped-def]
+            return facet.truth(sample.case, np.reshape(change(sample.cotangent), sample.cotangent.shape))
+
+        if facet.explained(samples, supposed) and _again(facet, samples[0], supposed):
+            return Diagnosis("ignores cotangent", f"the gradient is that for the cotangent {text}")
+    return None
+
+
+def _again(facet: Facet, sample: Sample, supposed) -> bool:  # type: ignore[no-untyped-def]
+    """Whether the supposition holds for other cotangents too, which tells it from a factor."""
+    trial = Trial(replace(facet.cell, pool=()), sample.case, OTHER_COTANGENTS, forward_mode=False)
+    try:
+        got = {name: np.asarray(array).astype(np.float64) for name, array in trial.gradients.items()}
+    except ImplementationError:
+        return False
+    truth = {n: Truth(r.middle, r.attainable) for n, r in trial.gradient_references.items()}
+    return facet.explained([Sample(sample.case, got, truth, trial.cotangent)], supposed, enough=1)
+
+
+def zero(facet: Facet, samples: list[Sample]) -> Diagnosis | None:
+    """One input has no gradient at all, and the others are right."""
+    for name in samples[0].got:
+        others = [n for n in samples[0].got if n != name]
+        if any(s.got[name].any() for s in samples) or not any(s.wrong(name).any() for s in samples):
+            continue
+        if others:
+            right = not any(s.wrong(n).any() for s in samples for n in others)
+            more = ", and that in " + " and ".join(others) + " is right" if right else ""
+            return Diagnosis(
+                "detached factor", f"the gradient in {name} is 0 throughout: it counts as a constant{more}"
+            )
+        return Diagnosis("dead gradient", f"the gradient in {name} is 0 throughout")
+    return None
+
+
+def detached(facet: Facet, samples: list[Sample]) -> Diagnosis | None:
+    """The gradient of the definition with one step of it held constant fits."""
+    spec = facet.cell.spec
+    statics = graph.statics_of(spec, samples[0].case.parameters)
+    whole = p.real(graph.definition(spec, statics))
+    leaves = graph.leaves(spec, statics)
+    names = list(samples[0].got)
+    for text, output, held in _with_one_held(whole, leaves):
+        try:
+            nodes = vjp(output, graph.leaf(graph.COTANGENT, output.shape), [leaves[name] for name in names])
+        except ExpressionError:
+            continue
+
+        def supposed(sample: Sample, nodes=nodes, held=held) -> Truths | None:  # type: ignore[no-untyped-def]
+            return _evaluated(facet, sample, dict(zip(names, nodes, strict=True)), held)
+
+        if facet.explained(samples[:1], supposed, enough=2) and facet.explained(samples, supposed):
+            return Diagnosis("detached factor", f"the gradient fits where {text} is held constant")
+    return None
+
+
+def _evaluated(
+    facet: Facet, sample: Sample, nodes: Mapping[str, Node], held: tuple[Node, ...]
+) -> Truths | None:
+    spec, cell = facet.cell.spec, facet.cell
+    extra: dict[str, Array] = {graph.COTANGENT: sample.cotangent}
+    point = replace(answers.point_of(spec, sample.case), rows=None)
+    try:
+        for number, value in enumerate(references(list(held), point, cell.working, cell.flush)):
+            extra[_name(number)] = value.middle
+        point = replace(point, arrays={**point.arrays, **extra})
+        found = references(list(nodes.values()), point, cell.working, cell.flush)
+    except (ExpressionError, ValueError, TypeError, KeyError):
+        return None
+    return {
+        name: Truth(each.middle, np.maximum(each.attainable, sample.truth[name].attainable))
+        for name, each in zip(nodes, found, strict=True)
+        if each.middle.shape == sample.got[name].shape
+    } or None
+
+
+def _with_one_held(whole: Node, leaves: Mapping[str, Node]) -> Iterator[tuple[str, Node, tuple[Node, ...]]]:
+    """The definition with a step of it replaced by a leaf, and the step; the last ones first."""
+    inputs = set(map(id, leaves.values()))
+    order = [node for node in topological([whole]) if node.kind == "real" and node.args]
+    live = set(inputs)
+    for node in topological([whole]):
+        if any(id(arg) in live for arg in node.args):
+            live.add(id(node))
+    steps = [node for node in reversed(order) if id(node) in live]
+    for node in steps[:MOST_NODES]:
+        if node is not whole:
+            yield _shown(node), _replaced(whole, node, graph.leaf(_name(0), node.shape)), (node,)
+        if node.op in ("log_softmax", "softmax"):
+            (x,) = node.args
+            axis = _axis(node)
+            total = p.reduce("logsumexp", x, (axis,), keep=True)
+            for text, made, kept in (
+                (
+                    f"the normaliser of {_shown(node)}",
+                    p.elementwise("sub", x, graph.leaf(_name(0), total.shape)),
+                    total,
+                ),
+                (
+                    f"all but the normaliser of {_shown(node)}",
+                    p.elementwise("sub", graph.leaf(_name(0), x.shape), total),
+                    x,
+                ),
+            ):
+                made = made if node.op == "log_softmax" else p.elementwise("exp", made)
+                yield text, _replaced(whole, node, made), (kept,)
+        if node.op == "logsumexp":
+            largest = Node.make("max", node.args, node.attributes, node.shape, node.kind)
+            yield f"all but the maximum in {_shown(node)}", _replaced(whole, node, largest), ()
+
+    for op in ("sqrt", "norm"):
+        lengths = tuple(node for node in steps if node.op == op)
+        if len(lengths) > 1:
+            output = whole
+            for number, node in enumerate(lengths):
+                output = _replaced(output, node, graph.leaf(_name(number), node.shape))
+            yield "every length", output, lengths
+
+
+def _name(number: int) -> str:
+    return f"{HELD}{number}"
+
+
+def _axis(node: Node) -> int:
+    return next((a for a in node.attributes if isinstance(a, int)), len(node.shape) - 1)
+
+
+def _shown(node: Node) -> str:
+    """A step for a person, its operands in short."""
+    if node.op == "input":
+        return str(node.attributes[0])
+    if node.op in ("constant", "size", "parameter"):
+        return str(node.attributes[0])
+    inside = ", ".join(_shown(arg) if not arg.args else f"{arg.op}(…)" for arg in node.args)
+    return f"{node.op}({inside})"
+
+
+def _replaced(whole: Node, old: Node, new: Node) -> Node:
+    made: dict[int, Node] = {id(old): new}
+    for node in topological([whole]):
+        if id(node) in made:
+            continue
+        args = tuple(made[id(arg)] for arg in node.args)
+        same = all(a is b for a, b in zip(args, node.args, strict=True))
+        made[id(node)] = node if same else Node.make(node.op, args, node.attributes, node.shape, node.kind)
+    return made[id(whole)]

@@ -1,0 +1,205 @@
+"""Whether inputs were exchanged, left out, moved by one or taken along another axis."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from lossproof.audit.results import Diagnosis
+from lossproof.diagnosis.samples import Facet, Sample, Truth, Truths
+from lossproof.inputs.case import Array, Case
+from lossproof.spec.model import Domain, Spec
+
+Change = Callable[[Case], Case | None]
+
+COUPLED = "batch coupled"
+
+
+def exchanged(facet: Facet, samples: list[Sample]) -> Diagnosis | None:
+    """The truth at inputs that are exchanged, left out, replaced or moved fits what came out."""
+    for kind, text, change in _changes(facet.cell.spec):
+        if facet.explained(samples, facet.under(change)):
+            what = "gradient" if facet.gradient else "value"
+            return Diagnosis(kind, f"this is the {what} with {text}, on {len(samples)} batches")
+    return None
+
+
+def gradients_exchanged(facet: Facet, samples: list[Sample]) -> Diagnosis | None:
+    """The gradient of one input given for another."""
+    names = list(samples[0].got)
+    for one, two in itertools.permutations(names, 2):
+
+        def supposed(sample: Sample, a: str = one, b: str = two) -> Truths | None:
+            return {**sample.truth, a: sample.truth[b]}
+
+        if facet.explained(samples, supposed):
+            return Diagnosis("swapped arguments", f"the gradient in {one} is that in {two}")
+    return None
+
+
+def along_another_axis(facet: Facet, samples: list[Sample]) -> Diagnosis | None:
+    """The same loss over the other axis of a matrix: of a loss with one input and a result of its shape."""
+    spec = facet.cell.spec
+    if len(spec.inputs) != 1 or facet.gradient:
+        return None
+    (name,) = spec.inputs
+
+    def supposed(sample: Sample) -> Truths | None:
+        array = sample.case.inputs[name]
+        if array.ndim != 2:
+            return None
+        found = facet.truth(_put(sample.case, name, np.ascontiguousarray(array.T)))
+        return found and {each: Truth(t.middle.T, t.attainable.T) for each, t in found.items()}
+
+    if facet.explained(samples, supposed):
+        return Diagnosis("wrong axis", f"this is the value over axis 0 of {name}, not over its last")
+
+    def flat(sample: Sample) -> Truths | None:
+        array = sample.case.inputs[name]
+        found = facet.truth(_put(sample.case, name, array.reshape(1, -1)))
+        if found is None or found["value"].middle.size != array.size:
+            return None
+        return {
+            each: Truth(t.middle.reshape(array.shape), t.attainable.reshape(array.shape))
+            for each, t in found.items()
+        }
+
+    if facet.explained(samples, flat):
+        return Diagnosis("wrong axis", f"this is the value over both axes of {name}, not over its last")
+    return None
+
+
+def _put(case: Case, name: str, array: Array) -> Case:
+    return replace(case, inputs={**case.inputs, name: array})
+
+
+def _changes(spec: Spec) -> Iterator[tuple[str, str, Change]]:
+    inputs = spec.inputs
+    alike = [
+        (a, b)
+        for a, b in itertools.combinations(inputs, 2)
+        if inputs[a].shape == inputs[b].shape and inputs[a].domain == inputs[b].domain
+    ]
+    for a, b in alike:
+        yield (
+            "swapped arguments", f"{a} and {b} exchanged",
+            lambda case, a=a, b=b: replace(
+                case, inputs={**case.inputs, a: case.inputs[b], b: case.inputs[a]}
+            ),
+        )  # fmt: skip
+    for (a, b), (c, d) in itertools.combinations(alike, 2):
+        if not {a, b} & {c, d}:
+            yield (
+                "swapped arguments", f"{a} and {b}, and {c} and {d} exchanged",
+                lambda case, a=a, b=b, c=c, d=d: replace(case, inputs={
+                    **case.inputs, a: case.inputs[b], b: case.inputs[a], c: case.inputs[d], d: case.inputs[c]
+                }),
+            )  # fmt: skip
+    for a, b in (*alike, *((b, a) for a, b in alike)):
+        yield (
+            "ignores an input", f"{b} in the place of {a}",
+            lambda case, a=a, b=b: _put(case, a, case.inputs[b]),
+        )  # fmt: skip
+    for name, declared in inputs.items():
+        if declared.domain in (Domain.REAL, Domain.EXTENDED_REAL, Domain.SIGN, Domain.EMBEDDING):
+            yield (
+                "sign",
+                f"−{name} in the place of {name}",
+                lambda case, n=name: _put(case, n, -case.inputs[n]),
+            )
+        if declared.domain is Domain.REAL:
+            yield (
+                "ignores an input", f"{name} left out",
+                lambda case, n=name: _put(case, n, np.zeros_like(case.inputs[n])),
+            )  # fmt: skip
+        if declared.domain in (Domain.BINARY, Domain.UNIT_INTERVAL):
+            yield (
+                "sign", f"1 − {name} in the place of {name}",
+                lambda case, n=name: _put(case, n, (1 - case.inputs[n]).astype(case.inputs[n].dtype)),
+            )  # fmt: skip
+        if declared.domain is Domain.CLASS_INDEX:
+            for step in (1, -1):
+                yield (
+                    "off by one", f"{name} {'plus' if step > 0 else 'minus'} 1",
+                    lambda case, n=name, s=step: _next_class(spec, case, n, s),
+                )  # fmt: skip
+        if declared.ahead is not None or declared.domain is Domain.MASK:
+            axis = len(declared.shape) - 1
+            for step in (1, -1):
+                yield (
+                    "off by one", f"{name} moved by one along {declared.shape[axis]}",
+                    lambda case, n=name, s=step, at=axis: _put(case, n, np.roll(case.inputs[n], s, at)),
+                )  # fmt: skip
+    rows = spec.independent
+    for name, declared in inputs.items():
+        if rows in declared.shape and len(inputs) > 1:
+            place = declared.shape.index(rows)
+            for step in (1, -1):
+                yield (
+                    COUPLED, f"{name} of the row {'before' if step > 0 else 'after'}",
+                    lambda case, n=name, s=step, at=place: _put(
+                        case, n, np.roll(case.inputs[n], s, at)
+                    ),
+                )  # fmt: skip
+
+
+def _next_class(spec: Spec, case: Case, name: str, step: int) -> Case | None:
+    """Labels of the class beside; those that are left out stay so."""
+    from lossproof.inputs.anatomy import anatomy
+    from lossproof.oracle.law import bind_dimensions
+
+    labelled = anatomy(spec).labelled
+    if labelled is None:
+        return None
+    classes = bind_dimensions(spec, {n: a.shape for n, a in case.inputs.items()})[labelled]
+    labels = case.inputs[name]
+    return _put(case, name, np.where(labels < 0, labels, (labels + step) % classes))
+
+
+def coupled(facet: Facet, samples: list[Sample]) -> Diagnosis | None:
+    """A row's result changes with the rows beside it, where the truth does not."""
+    spec = facet.cell.spec
+    axis = spec.independent
+    trial = facet.trial(samples[0].case)
+    if trial.rows is None or axis is None:
+        return None
+    rows = trial.rows
+    changed = told = 0
+    for sample in samples[:3]:
+        count = rows.count(sample.case)
+        if count < 2:
+            continue
+        # the same rows twice over, then half of them: no result may notice
+        half = (count + 1) // 2
+        inputs = {
+            name: array if (at := rows.inputs[name]) is None else np.take(array, range(half), at)
+            for name, array in sample.case.inputs.items()
+        }
+        again = facet.sample(replace(sample.case, inputs=inputs))
+        if again is None:
+            return None
+        for name, got in sample.got.items():
+            place = rows.result if name == "value" else rows.inputs[name]
+            if place is None or got.ndim <= place:
+                return None
+            before, after = np.take(got, range(half), place), again.got[name]
+            attainable = np.take(sample.truth[name].attainable, range(half), place)
+            if before.shape != after.shape or (
+                facet.gradient
+                and not np.array_equal(np.take(sample.cotangent, range(half), rows.result), again.cotangent)
+            ):
+                return None
+            with np.errstate(invalid="ignore"):
+                same = (np.abs(before - after) <= 64 * attainable) | (before == after)
+                same |= np.isnan(before) | np.isnan(after)
+                differ = ~same & np.isfinite(attainable)
+            changed, told = changed + int(differ.sum()), told + differ.size
+    if changed >= 2:
+        what = "gradients" if facet.gradient else "values"
+        return Diagnosis(
+            COUPLED, f"{changed} of {told} {what} change when the other half of the rows is taken away"
+        )
+    return None
