@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ def another(facet: Facet, samples: list[Sample]) -> Diagnosis | None:
     """Tries each choice of each parameter, then other values of its numbers and arrays."""
     spec, given = facet.cell.spec, samples[0].case.parameters
     for kind, changes, text in (*_choices(spec, given), *_numbers(spec, given), *_arrays(spec, given)):
-        if facet.explained(samples, facet.under(lambda case, new=changes: _with(case, new))):
+        if facet.explained(samples, facet.under(partial(_with, changes=changes))):
             what = "gradient" if facet.gradient else "value"
             return Diagnosis(kind, f"this is the {what} of `{text}`, on {len(samples)} batches")
     return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -84,66 +85,58 @@ def _changes(spec: Spec) -> Iterator[tuple[str, str, Change]]:
         if inputs[a].shape == inputs[b].shape and inputs[a].domain == inputs[b].domain
     ]
     for a, b in alike:
-        yield (
-            "swapped arguments", f"{a} and {b} exchanged",
-            lambda case, a=a, b=b: replace(
-                case, inputs={**case.inputs, a: case.inputs[b], b: case.inputs[a]}
-            ),
-        )  # fmt: skip
+        yield "swapped arguments", f"{a} and {b} exchanged", _exchanged((a, b))
     for (a, b), (c, d) in itertools.combinations(alike, 2):
         if not {a, b} & {c, d}:
-            yield (
-                "swapped arguments", f"{a} and {b}, and {c} and {d} exchanged",
-                lambda case, a=a, b=b, c=c, d=d: replace(case, inputs={
-                    **case.inputs, a: case.inputs[b], b: case.inputs[a], c: case.inputs[d], d: case.inputs[c]
-                }),
-            )  # fmt: skip
+            text = f"{a} and {b}, and {c} and {d} exchanged"
+            yield "swapped arguments", text, _exchanged((a, b), (c, d))
     for a, b in (*alike, *((b, a) for a, b in alike)):
-        yield (
-            "ignores an input", f"{b} in the place of {a}",
-            lambda case, a=a, b=b: _put(case, a, case.inputs[b]),
-        )  # fmt: skip
+        yield "ignores an input", f"{b} in the place of {a}", _instead(a, b)
     for name, declared in inputs.items():
         if declared.domain in (Domain.REAL, Domain.EXTENDED_REAL, Domain.SIGN, Domain.EMBEDDING):
-            yield (
-                "sign",
-                f"−{name} in the place of {name}",
-                lambda case, n=name: _put(case, n, -case.inputs[n]),
-            )
+            yield "sign", f"−{name} in the place of {name}", _moved(name, np.negative)
         if declared.domain is Domain.REAL:
-            yield (
-                "ignores an input", f"{name} left out",
-                lambda case, n=name: _put(case, n, np.zeros_like(case.inputs[n])),
-            )  # fmt: skip
+            yield "ignores an input", f"{name} left out", _moved(name, np.zeros_like)
         if declared.domain in (Domain.BINARY, Domain.UNIT_INTERVAL):
-            yield (
-                "sign", f"1 − {name} in the place of {name}",
-                lambda case, n=name: _put(case, n, (1 - case.inputs[n]).astype(case.inputs[n].dtype)),
-            )  # fmt: skip
+            yield "sign", f"1 − {name} in the place of {name}", _moved(name, _complement)
         if declared.domain is Domain.CLASS_INDEX:
             for step in (1, -1):
-                yield (
-                    "off by one", f"{name} {'plus' if step > 0 else 'minus'} 1",
-                    lambda case, n=name, s=step: _next_class(spec, case, n, s),
-                )  # fmt: skip
+                text = f"{name} {'plus' if step > 0 else 'minus'} 1"
+                yield "off by one", text, partial(_next_class, spec, name=name, step=step)
         if declared.ahead is not None or declared.domain is Domain.MASK:
             axis = len(declared.shape) - 1
+            text = f"{name} moved by one along {declared.shape[axis]}"
             for step in (1, -1):
-                yield (
-                    "off by one", f"{name} moved by one along {declared.shape[axis]}",
-                    lambda case, n=name, s=step, at=axis: _put(case, n, np.roll(case.inputs[n], s, at)),
-                )  # fmt: skip
+                yield "off by one", text, _moved(name, partial(np.roll, shift=step, axis=axis))
     rows = spec.independent
     for name, declared in inputs.items():
         if rows in declared.shape and len(inputs) > 1:
-            place = declared.shape.index(rows)
+            axis = declared.shape.index(rows)
             for step in (1, -1):
-                yield (
-                    COUPLED, f"{name} of the row {'before' if step > 0 else 'after'}",
-                    lambda case, n=name, s=step, at=place: _put(
-                        case, n, np.roll(case.inputs[n], s, at)
-                    ),
-                )  # fmt: skip
+                text = f"{name} of the row {'before' if step > 0 else 'after'}"
+                yield COUPLED, text, _moved(name, partial(np.roll, shift=step, axis=axis))
+
+
+def _exchanged(*pairs: tuple[str, str]) -> Change:
+    def change(case: Case) -> Case:
+        inputs = dict(case.inputs)
+        for a, b in pairs:
+            inputs[a], inputs[b] = case.inputs[b], case.inputs[a]
+        return replace(case, inputs=inputs)
+
+    return change
+
+
+def _instead(name: str, other: str) -> Change:
+    return lambda case: _put(case, name, case.inputs[other])
+
+
+def _moved(name: str, move: Callable[[Array], Array]) -> Change:
+    return lambda case: _put(case, name, move(case.inputs[name]))
+
+
+def _complement(array: Array) -> Array:
+    return np.asarray(1 - array).astype(array.dtype)
 
 
 def _next_class(spec: Spec, case: Case, name: str, step: int) -> Case | None:

@@ -301,11 +301,11 @@ def _named(
                 "nan from 0*inf", f"{where} is {until}, and nan beyond, where the value is finite"
             )
     if not math.isfinite(first) and math.isfinite(spot.truth(broken)):
-        for text, value in limits:
+        for text, limit in limits:
             for kind, reason, least, most in _thresholds(fmt):
-                if least <= value <= most:
+                if least <= limit <= most:
                     return Diagnosis(
-                        kind, f"{where} is right up to {text} {value:.4g} and {first:.6g} beyond: {reason}"
+                        kind, f"{where} is right up to {text} {limit:.4g} and {first:.6g} beyond: {reason}"
                     )
         return Diagnosis("out of range", f"{where} is {until} and {first:.6g} beyond")
     if math.isfinite(got) and math.isfinite(truth):
