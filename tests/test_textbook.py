@@ -54,6 +54,61 @@ ONLY = {
 """What is right about these passes."""
 
 
+KINDS = {
+    "no_maximum_shift": {"overflows"},
+    # it does both
+    "log_of_unshifted_sum": {"overflows", "underflows"},
+    "log_of_softmax": {"underflows"},
+    # another row decides how far a row may lie below the maximum
+    "one_maximum_for_the_batch": {"batch coupled", "out of range"},
+    "softmax_over_the_batch": {"wrong axis"},
+    "epsilon_in_log": {"saturates"},
+    "clipped_probabilities": {"saturates"},
+    "maximum_added_back_first": {"cancels"},
+    "one_hot_times_log_softmax": {"nan from 0*inf"},
+    "softmax_applied_twice": {"another formula"},
+    "shift_in_place": {"purity"},
+    "bfloat16_inside": {"low precision"},
+    "dropout_left_on": {"determinism"},
+    "backward_without_cotangent": {"ignores cotangent"},
+    "mean_over_ignored_rows": {"constant factor"},
+    "weighted_sum_over_rows": {"another convention"},
+    "mean_of_micro_batch_means": {"another formula"},
+    "mean_whatever_the_reduction": {"another convention"},
+    "smoothing_over_all_classes": {"another convention"},
+    "smoothing_over_other_classes": {"another convention"},
+    "zero_log_zero": {"nan from 0*inf"},
+    "clamped_log": {"saturates"},
+    "swapped_arguments": {"swapped arguments"},
+    "epsilon_in_ratio": {"saturates", "epsilon added"},
+    "mean_for_batchmean": {"another convention"},
+    "where_after_the_product": {"nan from 0*inf"},
+    "compares_every_pair": {"another formula"},
+    "axis_kept": {"wrong shape"},
+    "float64_out": {"wrong dtype"},
+}
+"""The kind of mistake that the clearest finding tells."""
+
+EVIDENCE = {
+    "epsilon_in_log": "−log(1e-12)",
+    "clipped_probabilities": "−log(1e-7)",
+    "clamped_log": "clamped at −100",
+    "no_maximum_shift": "88.7",
+    "bfloat16_inside": "bfloat16",
+    "mean_over_ignored_rows": "kept labels/N",
+    "weighted_sum_over_rows": "mean_over: count",
+    "mean_whatever_the_reduction": "reduction: mean",
+    "smoothing_over_all_classes": "smoothing: all",
+    "smoothing_over_other_classes": "smoothing: others",
+    "mean_for_batchmean": "reduction: mean",
+    "swapped_arguments": "p and q exchanged",
+    "where_after_the_product": "−inf in a",
+}
+"""What the text must say of it."""
+
+LEADING = ("shape_and_dtype", "purity", "accuracy", "gradient")
+
+
 def _function(name: str) -> str:
     return name.rpartition(".")[2]
 
@@ -99,6 +154,14 @@ def test_each_mistake_comes_with_a_minimal_case(textbook: Run, name: str) -> Non
         # what answers by chance may pass on any smaller case
         assert name == "dropout_left_on" or all(array.size <= 10 for array in real), findings[check].inputs
         assert findings[check].snippet
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_each_mistake_is_named_for_what_it_is(textbook: Run, name: str) -> None:
+    findings = {f.check: f for f in textbook.findings if _function(f.implementation) == name}
+    leading = next(findings[check] for check in LEADING if check in TABLE[name] & set(findings))
+    assert leading.diagnosis.kind in KINDS[name], leading.diagnosis
+    assert EVIDENCE.get(name, "") in leading.diagnosis.text
 
 
 def test_no_mistake_is_an_error_or_a_problem(textbook: Run) -> None:

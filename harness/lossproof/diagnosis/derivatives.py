@@ -52,10 +52,16 @@ def _again(facet: Facet, sample: Sample, supposed) -> bool:  # type: ignore[no-u
     """Whether the supposition holds for other cotangents too, which tells it from a factor."""
     trial = Trial(replace(facet.cell, pool=()), sample.case, OTHER_COTANGENTS, forward_mode=False)
     try:
-        got = {name: np.asarray(array).astype(np.float64) for name, array in trial.gradients.items()}
+        got = {
+            name: np.asarray(array).astype(np.float64)
+            for name, array in trial.gradients.items()
+            if name in sample.got
+        }
     except ImplementationError:
         return False
-    truth = {n: Truth(r.middle, r.attainable) for n, r in trial.gradient_references.items()}
+    truth = {
+        n: Truth(r.middle, r.attainable) for n, r in trial.gradient_references.items() if n in sample.got
+    }
     return facet.explained([Sample(sample.case, got, truth, trial.cotangent)], supposed, enough=1)
 
 

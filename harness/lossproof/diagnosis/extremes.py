@@ -18,6 +18,9 @@ from lossproof.spec.model import Domain, Spec
 HALVINGS = 14
 """Steps of a bisection, on a logarithmic scale."""
 
+GRAIN = 64.0
+"""Roundoffs up to which a number that results stay at is that of a rounding."""
+
 GENTLE = 4.0
 """A magnitude of real inputs at which nothing overflows and little is rounded away."""
 
@@ -239,7 +242,8 @@ def _rays(facet: Facet, case: Case) -> Iterator[tuple[Callable[[float], Case], s
         value, default = case.parameters[name], parameter.default
         if name not in facet.cell.implementation.free or parameter.kind != "number":
             continue
-        if not value or not default or value == default or parameter.integer:
+        # on a logarithmic scale, which has no way through 0
+        if value is None or default is None or value * default <= 0 or value == default or parameter.integer:
             continue
 
         def ray(by: float, name: str = name, value: float = value, default: float = default) -> Case:
@@ -290,7 +294,7 @@ def _named(
 ) -> Diagnosis | None:
     fmt = FORMATS[facet.cell.dtype]
     where = "the value" if spot.name == "value" else f"the gradient in {spot.name}"
-    limits = list(_limits(facet.cell.spec, good, spot, what))
+    limits = [each for each in _limits(facet.cell.spec, good, spot, what) if each[1]]
     until = f"right up to {limits[0][0]} {limits[0][1]:.4g}" if limits else "right on gentler inputs"
     got, truth = spot.got(failing), spot.truth(failing)
     first = spot.got(broken)
@@ -318,6 +322,8 @@ def _named(
             return Diagnosis(
                 "dead gradient", f"{where} is {until}, and 0 beyond, where the truth is {truth:.6g}"
             )
+        if 0 < abs(steady) <= GRAIN * fmt.unit_roundoff:
+            return None  # the grain of a difference of numbers near 1, and no limit
         if math.isfinite(steady):
             if spot.name == "value" and steady == 0 and abs(spot.truth(broken)) < fmt.smallest_normal**0.5:
                 return Diagnosis("underflows", f"{where} is 0 where the truth is {truth:.3g}")
