@@ -119,12 +119,74 @@ class Objection:
     message: str
 
 
+@dataclass(frozen=True)
+class Tolerance:
+    """How far from the truth one cell was in one regime: a distribution over all elements that were compared.
+
+    quantity: "value" or "gradient". counts: elements by the bits of their error, ceil(log2(error / attainable error))
+    clipped to [-6, 60] as the key; "exact" for no error, "inf" for a nan or inf where the truth has none, or the
+    reverse. fixed: what a fixed tolerance would have said, by its name: "torch" is that of torch.testing.assert_close
+    for the dtype, "numpy" that of np.testing.assert_allclose; "refused" counts passing elements that it refuses,
+    "accepted" failing ones that it accepts.
+    """
+
+    loss: str
+    implementation: str
+    framework: str
+    device: str
+    mode: str
+    dtype: str
+    quantity: str
+    regime: str
+    counts: dict[str, int] = field(default_factory=dict)
+    fixed: dict[str, dict[str, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One of the two magnitudes of a plane; scale is "log", "linear" or "symlog"."""
+
+    name: str
+    scale: str
+    values: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Plane:
+    """The plane of the stability maps of a loss: two magnitudes; text says in a sentence what the inputs are."""
+
+    loss: str
+    x: Axis
+    y: Axis
+    text: str
+
+
+@dataclass(frozen=True)
+class StabilityMap:
+    """The bits that one cell loses over the plane of its loss, in its value or its gradient.
+
+    bits: a row for each value of y, in it a column for each value of x. A number is the bits lost, rounded to 0.1;
+    "nan", "inf" and "-inf" are what it returned where the truth is finite; None is undecided, undefined, or outside
+    of the format. breakdown: for each y the first x from which on it fails for good, None where it never does.
+    """
+
+    loss: str
+    implementation: str
+    framework: str
+    device: str
+    mode: str
+    dtype: str
+    quantity: str
+    bits: list[list[float | str | None]] = field(default_factory=list)
+    breakdown: list[float | None] = field(default_factory=list)
+
+
 @dataclass
 class Run:
     """Everything a run found; results and findings are sorted, so that equal runs are equal files.
 
     cells: how many were examined; cached: how many of them by an earlier run. objections: what a gate holds
-    against waivers.
+    against waivers. planes, maps: empty where no report asked for them.
     """
 
     lossproof: str
@@ -138,3 +200,6 @@ class Run:
     cells: int = 0
     cached: int = 0
     objections: list[Objection] = field(default_factory=list)
+    tolerances: list[Tolerance] = field(default_factory=list)
+    planes: list[Plane] = field(default_factory=list)
+    maps: list[StabilityMap] = field(default_factory=list)

@@ -19,6 +19,9 @@ from lossproof.report import embedded, files
 SCHEMA = 1
 """The version of the file format."""
 
+_DATA = ("tolerances", "planes", "maps")
+"""What reports draw, beside the results."""
+
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of the file."""
@@ -43,6 +46,7 @@ def document(run: Run) -> dict[str, Any]:
             if run.objections
             else {}
         ),
+        **{key: [plain(dataclasses.asdict(each)) for each in getattr(run, key)] for key in _DATA},
         "timing": {"seconds": round(run.seconds, 3)},
     }
 
@@ -51,7 +55,7 @@ def text(run: Run) -> str:
     """The run as the text of a JSON file: a line for each row, so that big runs stay small and diff well."""
     parts = []
     for key, value in document(run).items():
-        if key == "results" and value:
+        if key in ("results", *_DATA) and value:
             rows = ",\n  ".join(_dump(row) for row in value)
             parts.append(f'"{key}": [\n  {rows}\n ]')
         else:
