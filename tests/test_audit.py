@@ -90,9 +90,10 @@ def verdicts(found: Run, function: str, check: str) -> set[Verdict]:
     return {row.verdict for row in rows(found, function, check)}
 
 
-def what(found: Run) -> tuple[str, str, str]:
+def what(found: Run) -> tuple[str, ...]:
     """Everything that a run found; as text, in which a nan equals itself."""
-    return repr(found.results), repr(found.findings), repr(found.problems)
+    rows = repr(found.results), repr(found.findings), repr(found.problems)
+    return *rows, repr(found.tolerances), repr(found.planes), repr(found.maps)
 
 
 # ---- the same again
@@ -107,8 +108,10 @@ def test_the_same_seed_gives_the_same_results_and_findings(write: Write) -> None
 
 def test_any_number_of_processes_gives_the_same_results_and_findings(write: Write) -> None:
     target = write(WRONG + SQUARES)
-    alone, together = check(target), check(target, jobs=2)
+    alone, together = check(target, maps=True), check(target, maps=True, jobs=2)
     assert alone.findings
+    assert alone.tolerances
+    assert alone.maps
     assert what(alone) == what(together)
 
 

@@ -146,6 +146,24 @@ def test_what_is_unchanged_comes_from_the_cache_and_is_the_same_to_the_bit(write
     assert [each.cached for each in done] == [True, True]
 
 
+def test_maps_are_kept_and_what_was_kept_with_maps_serves_a_run_without(write: Write) -> None:
+    target = write(SQUARES)
+    first = check(target, maps=True)
+    assert first.maps
+    again, without = check(target, maps=True), check(target)
+    assert (again.cached, without.cached) == (1, 1)
+    assert document(again) == document(first)
+    assert document(without) == document(first) | {"planes": [], "maps": []}
+
+
+def test_a_cell_that_was_kept_without_maps_is_examined_where_they_are_wanted(write: Write) -> None:
+    target = write(SQUARES)
+    assert not check(target).maps
+    found = check(target, maps=True)
+    assert found.maps
+    assert found.cached == 0
+
+
 def test_worker_processes_keep_what_they_examine(write: Write) -> None:
     target = write(SQUARES)
     dtypes = ("float32", "float64")

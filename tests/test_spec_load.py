@@ -47,6 +47,14 @@ laws:
     forall: {k: {shape: [N, 1], domain: power_of_two}, y: {like: x, grid: x}}
     law: squares(-x, labels) == squares(x, labels)
     when: epsilon > 0
+plane:
+  text: A row of two numbers.
+  x: {name: size, range: [1, 100], steps: 5}
+  y: {name: difference, range: [-1, 1], scale: symlog, least: 0.1, steps: 5}
+  inputs:
+    x: [x, x + y]
+    labels: 1
+  parameters: {epsilon: abs(y)}
 """
 
 
@@ -113,6 +121,23 @@ BROKEN = {
         "5:",
         "'D' is no dimension of 'labels'",
     ),
+    "unknown key of a plane": ("  text: A row", "  txet: A row", "26:3", "did you mean 'text'?"),
+    "unknown key of an axis": ("steps: 5}\n  y", "stops: 5}\n  y", "27:36", "did you mean 'steps'?"),
+    "unknown scale": ("scale: symlog", "scale: symlok", "28:48", "did you mean 'symlog'?"),
+    "missing axis": ("  y: {name: difference, ", "  x2: {name: difference, ", "28:3", "unknown key 'x2'"),
+    "range of an axis": ("[1, 100]", "[100, 1]", "27:26", "from its lower end to its upper"),
+    "log axis through 0": ("[1, 100]", "[-1, 100]", "27:26", "symlog goes through 0"),
+    "symlog without least": (", least: 0.1", "", "28:3", "has 'least', the smallest magnitude"),
+    "log with least": ("[1, 100]", "[1, 100], least: 1", "27:43", "a symlog axis, and no other"),
+    "even steps through 0": ("least: 0.1, steps: 5", "least: 0.1, steps: 4", "28:75", "so 'steps' is odd"),
+    "too many steps": ("[1, 100], steps: 5", "[1, 100], steps: 500", "27:43", "from 3 to 64, not 500"),
+    "input of a plane": ("    labels: 1", "    lables: 1", "31:5", "did you mean 'labels'?"),
+    "a plane without an input": ("    labels: 1\n", "", "29:3", "needs entries for the input 'labels'"),
+    "a list for a number": ("labels: 1", "labels: [1]", "31:13", "an expression here, not a list"),
+    "a number for a list": ("x: [x, x + y]", "x: x + y", "30:8", "at a point its shape is [D], without N"),
+    "nothing for an entry": ("[x, x + y]", "[x, '']", "30:12", "an entry of 'x' is an expression of x and y"),
+    "parameter of a plane": ("{epsilon: abs", "{epsilom: abs", "32:16", "did you mean 'epsilon'?"),
+    "choice in a plane": ("{epsilon: abs(y)}", "{mode: 1}", "32:16", "'mode' is of the kind choice"),
     "alias": ("{x: x}", "*other", "16:9", "the alias *other is not allowed"),
     "anchor": ("title: Sum", "title: &a Sum", "2:8", "the anchor &a is not allowed"),
     "tag": ("title: Sum of", "title: !!python/name:os.system Sum of", "2:8", "is not allowed"),
@@ -162,6 +187,14 @@ EXPRESSIONS = {
     ),
     "in unread": ("domain: real}", "domain: real, unread: y > 0}", "4:", "unknown name 'y'"),
     "shape of unread": ("domain: real}", 'domain: real, unread: "any(x > 0, N)"}', "4:", "or its first axes"),
+    "in a plane": ("[x, x + y]", "[x, x + z]", "30:16", "unknown name 'z'"),
+    "in a plane's parameter": ("abs(y)}", "absolute(y)}", "32:25", "did you mean 'abs'?"),
+    "along the points of a plane": (
+        "[x, x + y]",
+        "[x, x + max(y)]",
+        "30:12",
+        "nothing goes along the points",
+    ),
     "unknown function": ("sum(scaled**2, D)", "som(scaled**2, D)", "14:3", "did you mean 'sum'?"),
     "arity": ("squares(x, labels) >= 0", "squares(x) >= 0", "19:16", "takes 2 inputs"),
     "no law": ("squares(x, labels) >= 0", "squares(x, labels)", "19:16", "equation or an inequality"),

@@ -19,7 +19,7 @@ class Options:
     targets: adapters; none for every bundled one that is no demonstration. spec with framework: bind the
     function that the one target names, decorated or not. cache: whether cells that an earlier run has examined
     are taken from there, and those of this one kept. waivers: the user's own, beside the bundled ones. fail_on: from
-    which verdict on a row gets a finding, one of results.FAIL_ON.
+    which verdict on a row gets a finding, one of results.FAIL_ON. maps: whether stability maps are made, for reports.
     """
 
     targets: tuple[str, ...] = ()
@@ -37,13 +37,14 @@ class Options:
     cache: bool = False
     waivers: tuple[Waiver, ...] = ()
     fail_on: str = "fail"
+    maps: bool = False
 
 
 @dataclass(frozen=True)
 class PlannedCell:
     """One implementation at one device, mode and dtype; skip says why it will not run.
 
-    share: what of the profile it takes.
+    share: what of the profile it takes. maps: whether its stability maps are made.
     """
 
     implementation: Implementation
@@ -52,6 +53,7 @@ class PlannedCell:
     dtype: str
     skip: str | None = None
     share: Share = ALL
+    maps: bool = False
 
 
 @dataclass

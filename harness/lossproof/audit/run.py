@@ -8,13 +8,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import lossproof
-from lossproof.audit import cost, memory, worker
+from lossproof.audit import cost, maps, memory, worker
 from lossproof.audit.environment import environment
 from lossproof.audit.events import CellFinished, Listener, ProblemMet, RunFinished, RunStarted
 from lossproof.audit.merge import ordered
 from lossproof.audit.planned import Plan, PlannedCell
 from lossproof.audit.results import Problem, Result, Run, Verdict
-from lossproof.audit.reuse.cell_cache import CellCache, Watch
+from lossproof.audit.reuse.cell_cache import CellCache, Entry, Watch
 from lossproof.audit.reuse.own_laws import false_laws
 from lossproof.checks import NAMES, answers, laws
 from lossproof.spec import library
@@ -28,6 +28,8 @@ def run(plan: Plan, listener: Listener) -> Run:
     options = plan.options
     found = Run(lossproof.__version__, options.seed, options.profile, environment())
     wanted = [cell for cell in plan.cells if cell.skip is None]
+    if options.maps:
+        wanted = maps.wanted(wanted, options.modes)
     found.cells = len(wanted)
     listener(RunStarted(len(wanted)))
     for problem in plan.problems:
@@ -47,6 +49,8 @@ def run(plan: Plan, listener: Listener) -> Run:
             found.maps += item.maps
             found.cached += item.cached
             listener(item)
+    planes = (maps.plane_of(library.get(loss)) for loss in {each.loss for each in found.maps})
+    found.planes += (plane for plane in planes if plane is not None)
     ordered(found)
     found.seconds = time.perf_counter() - begun
     listener(RunFinished(found))
@@ -75,6 +79,8 @@ def _finished(plan: Plan, wanted: list[PlannedCell]) -> Iterator[CellFinished | 
         i = cell.implementation
         order = _order_of(cell, plan, false[i.loss], cache)
         kept = cache.read(order.key) if cache is not None and order.key is not None else None
+        if kept is None and cache is not None and not cell.maps:
+            kept = _without_maps(cell, cache)
         if kept is None:
             new.append((cell, order))
         else:
@@ -102,13 +108,21 @@ def _finished(plan: Plan, wanted: list[PlannedCell]) -> Iterator[CellFinished | 
         cache.prune()
 
 
+def _without_maps(cell: PlannedCell, cache: CellCache) -> Entry | None:
+    """What a run that made maps has kept of a cell, without them."""
+    key = cache.key(replace(cell, maps=True))
+    kept = cache.read(key) if key is not None else None
+    return None if kept is None else replace(kept, maps=[])
+
+
 def _order_of(cell: PlannedCell, plan: Plan, false: frozenset[str], cache: CellCache | None) -> worker.Order:
     i, bound = cell.implementation, plan.options.spec is not None
     loss = (i.spec or i.loss) if bound else i.loss
     key = cache.key(cell) if cache is not None else None
     return worker.Order(
-        i.target, i.name, loss, i.framework, cell.device, cell.mode, cell.dtype, cell.share, bound, false, key
-    )
+        i.target, i.name, loss, i.framework, cell.device, cell.mode, cell.dtype, cell.share, bound, false, key,
+        cell.maps,
+    )  # fmt: skip
 
 
 def _in_processes(

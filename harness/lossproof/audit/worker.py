@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from lossproof.audit import memory
+from lossproof.audit import maps, memory
 from lossproof.audit.events import CellFinished
 from lossproof.audit.examine import Examination
 from lossproof.audit.planned import Options, PlannedCell
@@ -33,7 +33,7 @@ class Order:
 
     share: what of the profile it takes. bound: the target is to be bound to the loss, which may then be the path
     of a spec. false_laws: laws to which nothing is held. key: under which the results are kept, None where they
-    are not.
+    are not. maps: whether its stability maps are made.
     """
 
     target: str
@@ -47,6 +47,7 @@ class Order:
     bound: bool
     false_laws: frozenset[str] = frozenset()
     key: str | None = None
+    maps: bool = False
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,9 @@ def done(
     siblings: dict[str, Implementation],
 ) -> CellFinished:
     """Examine the cell of an order; watch: keeps it where it has a key."""
-    planned = PlannedCell(implementation, order.device, order.mode, order.dtype, share=order.share)
+    planned = PlannedCell(
+        implementation, order.device, order.mode, order.dtype, share=order.share, maps=order.maps
+    )
     finished = examine(planned, siblings, settings, order.false_laws)
     if order.key is not None and watch is not None:
         after = _sources(whole(order.target), len(sys.modules))
@@ -167,7 +170,7 @@ def examine(
     settings: Settings,
     false_laws: frozenset[str] = frozenset(),
 ) -> CellFinished:
-    """Every check of one cell."""
+    """Every check of one cell, and its maps where they are wanted."""
     begun = time.perf_counter()
     i = planned.implementation
     cell = Cell(
@@ -178,9 +181,10 @@ def examine(
         cell, profile, settings.seed, settings.regimes, settings.every_waiver(), planned.share, false_laws,
         settings.fail_on,
     ).run()  # fmt: skip
+    drawn = maps.draw(cell, profile) if planned.maps else ()
     return CellFinished(
         i.name, i.loss, i.framework, planned.device, planned.mode, planned.dtype, tuple(results), tuple(findings),
-        time.perf_counter() - begun, tolerances=tuple(tolerances),
+        time.perf_counter() - begun, tolerances=tuple(tolerances), maps=drawn,
     )  # fmt: skip
 
 

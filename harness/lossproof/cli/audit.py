@@ -70,6 +70,7 @@ def check(
         cache=not no_cache,
         waivers=tuple(load(waivers)) if waivers is not None else (),
         fail_on=fail_on,
+        maps=html is not None,
     )
     raise typer.Exit(execute(options, outputs))
 
@@ -108,5 +109,6 @@ def audit(
         jobs=jobs,
         cache=not no_cache,
         fail_on=fail_on,
+        maps=html is not None or json is not None,
     )
     raise typer.Exit(execute(options, outputs))

@@ -19,7 +19,8 @@ class Profile:
     shape, or in eager mode and the first shape's classes alone. deep: whether the search is driven towards the
     worst case. compiled: the shapes in compiled mode. coupled: those of cases whose rows are coupled, each of which
     is a call of its own. of_laws: those of the laws' cases; all three are `shapes` where empty. pool: the numbers of
-    rows to which a call for many cases is filled up.
+    rows to which a call for many cases is filled up. pointwise: whether stability maps of which each point is a call of
+    its own are made everywhere, or neither in half formats nor where each operation compiles.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Profile:
     coupled: tuple[tuple[int, int], ...] = ()
     of_laws: tuple[tuple[int, int], ...] = ()
     pool: tuple[int, ...] = (67,)
+    pointwise: bool = True
 
 
 PROFILES: dict[str, Profile] = {
@@ -49,6 +51,7 @@ PROFILES: dict[str, Profile] = {
             compiled=((5, 3),),
             coupled=((67, 3),),
             of_laws=((5, 3),),
+            pointwise=False,
         ),
         Profile(
             "standard",

@@ -15,7 +15,7 @@ from typing import Any
 from lossproof.errors import ExpressionError, suggest
 from lossproof.expression import primitives as p
 from lossproof.expression.derivative import vjp
-from lossproof.expression.node import Kind, Node
+from lossproof.expression.node import Kind, Node, topological
 from lossproof.expression.parse import parse
 from lossproof.expression.scope import ARRAY, NUMBER, Scope
 from lossproof.expression.size import Size, Sizes, show
@@ -225,6 +225,25 @@ def _aside(key: Key, statics: Statics, text: str) -> Node:
 def aside(spec: Spec, statics: Statics, text: str) -> Node:
     """The graph of another expression over the spec's inputs (excuse, slack)."""
     return _aside(Key(spec), statics, text)
+
+
+POINTS = Size.of("points")
+"""The size of `x` and `y` in the entries of a plane."""
+
+
+@functools.lru_cache(maxsize=1024)
+def of_point(text: str) -> Node:
+    """The graph of an entry of a plane: a number for each point, of the leaves x and y (or of no shape).
+
+    Raises ExpressionError where it is none.
+    """
+    names = {name: leaf(name, (POINTS,)) for name in ("x", "y")}
+    node = p.real(parse(text, Scope(inputs=names)))
+    if any(not each.shape and any(arg.shape for arg in each.args) for each in topological([node])):
+        raise ExpressionError("an entry is a number at each point: nothing goes along the points", at=(1, 1))
+    if node.shape not in ((), (POINTS,)):
+        raise ExpressionError(f"an entry is one number, not an array of shape {show(node.shape)}", at=(1, 1))
+    return node
 
 
 def condition(spec: Spec, statics: Statics, text: str) -> Node:

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from lossproof.errors import ExpressionError, SpecError, suggest
-from lossproof.spec.model import Domain, Input, Law, Parameter, Part, Slack, Spec, Variable
+from lossproof.spec.model import Input, Law, Parameter, Part, Plane, PlaneAxis, Slack, Spec, Variable
 from lossproof.spec.rules import Rules
 from lossproof.spec.source import Keys, Source, Value, parse, read
 
 # What stands under a key: a mapping of names to parts, one part, a mapping of names to expressions, or text
 # as it was written (an expression that looks like a number is still an expression).
 _NAMED: dict[str, type[Part]] = {"inputs": Input, "parameters": Parameter, "laws": Law, "forall": Variable}
-_PART: dict[str, type[Part]] = {"slack": Slack}
+_PART: dict[str, type[Part]] = {"slack": Slack, "plane": Plane, "x": PlaneAxis, "y": PlaneAxis}
 _EXPRESSIONS = ("let", "excuse")
 _TEXT = frozenset(
-    {"loss", "title", "cite", "text", "independent", "definition", "law", "when", "like", "grid"}
+    {"loss", "title", "cite", "text", "independent", "definition", "law", "when", "like", "grid", "name"}
 )
+_ENTRIES = frozenset({("plane", "inputs"), ("plane", "parameters")})
 
 
 def load(path: Path, *, expressions: bool = True) -> Spec:
@@ -112,6 +114,9 @@ class _Shape:
         return value.data
 
     def _value(self, value: Value, path: Keys, key: str) -> Any:
+        if path in _ENTRIES:
+            entries = self._entries(value, path, "a mapping of names")
+            return {name: self._nested(entry, (*path, name)) for name, entry in entries.items()}
         if key in _NAMED:
             entries = self._entries(value, path, "a mapping of names")
             return {
@@ -138,6 +143,15 @@ class _Shape:
             return self._text(value, path, expected)
         return _plain(value)
 
+    def _nested(self, value: Value, path: Keys) -> Any:
+        """Expressions as they were written, in lists of lists."""
+        if isinstance(value.data, list):
+            return tuple(self._nested(entry, (*path, place)) for place, entry in enumerate(value.data))
+        if value.text is None or not value.text.strip():
+            message = f"an entry of '{path[2]}' is an expression of x and y, not {value.described}"
+            raise SpecError(message, self.source.value(*path))
+        return value.text
+
     def _text(self, value: Value, path: Keys, expected: str) -> str:
         if value.text is None or not value.text.strip():
             raise SpecError(f"'{path[-1]}' is {expected}, not {value.described}", self.source.value(*path))
@@ -160,8 +174,8 @@ def _invalid(error: ValidationError, source: Source) -> SpecError:
     found, name = source.values[path], path[-1] if path else "the spec"
     kind = first["type"]
     if kind == "enum":
-        word = str(found.text)
-        message = f"unknown {name} {found.described}{suggest(word, [domain.value for domain in Domain])}"
+        allowed = re.findall(r"'(\w+)'", str(first.get("ctx", {}).get("expected")))
+        message = f"unknown {name} {found.described}{suggest(str(found.text), allowed)}"
     elif kind in ("tuple_type", "missing") and name == "shape":
         message = f"'shape' is a list of dimensions such as [N, V], not {found.described}"
     elif kind in ("tuple_type", "too_long", "missing"):

@@ -126,6 +126,48 @@ class Slack(Part):
         return None if found is None else str(found)
 
 
+class Scale(StrEnum):
+    """How the values of an axis are spread, and how it is drawn."""
+
+    LOG = "log"
+    LINEAR = "linear"
+    SYMLOG = "symlog"  # log on both sides of 0
+
+
+class PlaneAxis(Part):
+    """One of the two magnitudes of a plane: `steps` values from end to end of `range`.
+
+    least: of a symlog axis, the smallest magnitude beside 0.
+    """
+
+    name: str
+    range: tuple[float, float]
+    steps: int
+    scale: Scale = Scale.LOG
+    least: float | None = None
+
+
+Entry = str | float
+_Row = tuple[Entry, ...]
+_Table = tuple[_Row, ...]
+Entries = Entry | _Row | _Table | tuple[_Table, ...]
+"""The entries of an input at one point of a plane, nested as its shape: expressions of x and y."""
+
+
+class Plane(Part):
+    """The two magnitudes over which the stability of a loss is drawn, and the inputs that have them.
+
+    text: one sentence, what the inputs are. inputs: for each input its entries at a point, without the axis of
+    independent rows, along which the points stand. parameters: numbers, as expressions of x and y.
+    """
+
+    text: str
+    x: PlaneAxis
+    y: PlaneAxis
+    inputs: dict[str, Entries]
+    parameters: dict[str, Entry] = Field(default_factory=dict)
+
+
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 LawOrText = Annotated[Law, BeforeValidator(lambda law: {"law": law} if isinstance(law, str) else law)]
@@ -147,6 +189,7 @@ class Spec(Part):
     excuse: dict[str, str] = Field(default_factory=dict)
     slack: Slack = Slack()
     laws: dict[str, LawOrText] = Field(default_factory=dict)
+    plane: Plane | None = None
     _source: Source | None = PrivateAttr(default=None)
 
     @property

@@ -10,6 +10,7 @@ from typing import NoReturn
 from lossproof.errors import SpecError, suggest
 from lossproof.expression.primitives import PUBLIC
 from lossproof.spec.model import Domain, Law, Parameter, Spec
+from lossproof.spec.plane import check_plane
 from lossproof.spec.source import Source
 
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -23,7 +24,7 @@ class Rules:
         self.spec, self.source = spec, source
         self.dimensions = {axis for i in spec.inputs.values() for axis in i.shape if isinstance(axis, str)}
 
-    def _refuse(self, message: str, *path: str, value: bool = True) -> NoReturn:
+    def _refuse(self, message: str, *path: str | int, value: bool = True) -> NoReturn:
         raise SpecError(message, self.source.value(*path) if value else self.source.key(*path))
 
     def check(self) -> None:
@@ -55,6 +56,7 @@ class Rules:
                 self._refuse(f"'{name}' is no input{suggest(name, spec.inputs)}", "excuse", name, value=False)
         for name, law in spec.laws.items():
             self._law(name, law)
+        check_plane(spec, self._refuse)
 
     def _ahead(self, name: str) -> None:
         declared = self.spec.inputs[name]

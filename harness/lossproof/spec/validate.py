@@ -10,8 +10,8 @@ from lossproof.expression.size import Size, show
 from lossproof.spec import graph
 from lossproof.spec.law_graph import applies, law_graph
 from lossproof.spec.model import Spec
-
-KeyPath = tuple[str, ...]
+from lossproof.spec.plane import entries
+from lossproof.spec.source import Keys as KeyPath
 
 
 def problems(spec: Spec) -> Iterator[tuple[KeyPath, ExpressionError]]:
@@ -46,6 +46,8 @@ def _steps(spec: Spec, statics: graph.Statics) -> Iterator[tuple[KeyPath, Callab
         yield ("excuse", name), lambda text=text: graph.aside(spec, statics, text)  # type: ignore[misc]
     for path, text, target in _slack(spec):
         yield path, lambda text=text, target=target: _fitting(spec, statics, text, target)  # type: ignore[misc]
+    for path, text in entries(spec):
+        yield path, lambda text=text: graph.of_point(text)  # type: ignore[misc]
     for name, law in spec.laws.items():
         yield (
             ("laws", name),

@@ -50,7 +50,7 @@ class CellCache:
     _specs: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def key(self, cell: PlannedCell) -> str | None:
-        """The key of a cell; None for one that cannot be known again."""
+        """The key of a cell; None for one that cannot be known again. One with maps has another key."""
         i, device = cell.implementation, cell.device
         sources = self.sources.get(whole(i.target)) if i.target else None
         if sources is None or (device != "cpu" and not self.around.gpus):
@@ -72,6 +72,7 @@ class CellCache:
                     i.target,
                     i.spec,
                     asdict(cell.share),
+                    cell.maps,
                 ],
                 "settings": dict(self.settings),
                 "waivers": [

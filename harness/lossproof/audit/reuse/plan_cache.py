@@ -80,7 +80,7 @@ def key(options: Options, targets: Sequence[str], around: Surroundings) -> str:
 
     Relative paths begin at the working directory, and modules are found in the order of sys.path.
     """
-    asked = asdict(replace(options, seed=0, jobs=None, waivers=(), fail_on="fail"))
+    asked = asdict(replace(options, seed=0, jobs=None, waivers=(), fail_on="fail", maps=False))
     specs = {path.name: content_of(str(path)) for path in library.files()}
     return digest([asked, list(targets), around.digest, specs, os.getcwd(), sys.path])
 
@@ -128,7 +128,8 @@ def write(key: str, plan: Plan) -> None:
         if id(i) not in places:
             places[id(i)] = len(implementations)
             implementations.append(_Known(**{name: getattr(i, name) for name in _Known.__annotations__}))
-        cells.append(_Cell(**{**vars(cell), "implementation": places[id(i)]}))
+        words = (cell.device, cell.mode, cell.dtype, cell.skip, cell.share)
+        cells.append(_Cell(places[id(i)], *words))
     specs = {i.spec: content_of(i.spec) for i in implementations if i.spec}
     store = _store()
     store.write(key, asdict(_Entry(implementations, cells, plan.skipped_adapters, known, specs)))
