@@ -120,6 +120,22 @@ class Objection:
 
 
 @dataclass(frozen=True)
+class Bound:
+    """What an implementation does with the parameters of its loss: its conventions.
+
+    fixed: those that it has built in, by name, at their values. takes: those that it is called with. The others have
+    the spec's default. spec: the path of the spec, where it is a user's own.
+    """
+
+    loss: str
+    implementation: str
+    framework: str
+    fixed: dict[str, Any] = field(default_factory=dict)
+    takes: tuple[str, ...] = ()
+    spec: str = ""
+
+
+@dataclass(frozen=True)
 class Tolerance:
     """How far from the truth one cell was in one regime: a distribution over all elements that were compared.
 
@@ -186,7 +202,7 @@ class Run:
     """Everything a run found; results and findings are sorted, so that equal runs are equal files.
 
     cells: how many were examined; cached: how many of them by an earlier run. objections: what a gate holds
-    against waivers. planes, maps: empty where no report asked for them.
+    against waivers. implementations: each that was planned, skipped ones too. planes, maps: empty where no report asked for them.
     """
 
     lossproof: str
@@ -200,6 +216,7 @@ class Run:
     cells: int = 0
     cached: int = 0
     objections: list[Objection] = field(default_factory=list)
+    implementations: list[Bound] = field(default_factory=list)
     tolerances: list[Tolerance] = field(default_factory=list)
     planes: list[Plane] = field(default_factory=list)
     maps: list[StabilityMap] = field(default_factory=list)

@@ -19,8 +19,8 @@ from lossproof.report import embedded, files
 SCHEMA = 1
 """The version of the file format."""
 
-_DATA = ("tolerances", "planes", "maps")
-"""What reports draw, beside the results."""
+_DATA = ("implementations", "tolerances", "planes", "maps")
+"""What reports tell and draw, beside the results."""
 
 
 def schema() -> dict[str, Any]:
