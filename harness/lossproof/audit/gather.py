@@ -9,8 +9,8 @@ from functools import partial
 from lossproof.audit.findings import finding, identity
 from lossproof.audit.ledger import Ledger, Row, summary
 from lossproof.audit.observe import observe
-from lossproof.audit.results import Finding, Result, Verdict
-from lossproof.checks import gradient, laws
+from lossproof.audit.results import Finding, Result, Tolerance, Verdict
+from lossproof.checks import accuracy, gradient, laws
 from lossproof.checks.observation import Observation
 from lossproof.checks.trial import Cell
 from lossproof.diagnosis import Inquiry
@@ -55,6 +55,19 @@ def _result(ledger: Ledger, check: str, regime: str | None, row: Row, findings: 
         reason=seen.reason,
         finding=key if key in findings and (row.failed or row.waived) else None,
     )
+
+
+def tolerances_of(ledger: Ledger) -> list[Tolerance]:
+    """The errors of values and gradients, by regime, where any were judged."""
+    cell, quantities = ledger.cell, {accuracy.NAME: "value", gradient.NAME: "gradient"}
+    return [
+        Tolerance(
+            cell.spec.loss, cell.implementation.name, cell.framework.name, cell.device, cell.mode, cell.dtype,
+            quantities[check], regime, row.errors.counts, row.errors.fixed,
+        )
+        for (check, regime), row in ledger.rows.items()
+        if row.errors is not None and regime is not None and row.errors.counts
+    ]  # fmt: skip
 
 
 def findings_of(ledger: Ledger, keep: set[str], pool: tuple[int, ...]) -> dict[str, Finding]:

@@ -44,6 +44,8 @@ def run(plan: Plan, listener: Listener) -> Run:
         else:
             found.results += item.results
             found.findings += item.findings
+            found.tolerances += item.tolerances
+            found.maps += item.maps
             found.cached += item.cached
             listener(item)
     ordered(found)
@@ -84,7 +86,15 @@ def _finished(plan: Plan, wanted: list[PlannedCell]) -> Iterator[CellFinished | 
             new.append((cell, order))
         else:
             where = (i.name, i.loss, i.framework, cell.device, cell.mode, cell.dtype)
-            yield CellFinished(*where, *kept, seconds=0.0, cached=True)
+            yield CellFinished(
+                *where,
+                tuple(kept.results),
+                tuple(kept.findings),
+                0.0,
+                True,
+                tuple(kept.tolerances),
+                tuple(kept.maps),
+            )
     if not new:
         return
     watch = cache.watch() if cache is not None else None

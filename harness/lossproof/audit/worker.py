@@ -174,13 +174,13 @@ def examine(
         i, library.get(i.loss), framework(i.framework), planned.device, planned.mode, planned.dtype, siblings
     )
     profile = PROFILES[settings.profile]
-    results, findings = Examination(
+    results, findings, tolerances = Examination(
         cell, profile, settings.seed, settings.regimes, settings.every_waiver(), planned.share, false_laws,
         settings.fail_on,
     ).run()  # fmt: skip
     return CellFinished(
         i.name, i.loss, i.framework, planned.device, planned.mode, planned.dtype, tuple(results), tuple(findings),
-        time.perf_counter() - begun,
+        time.perf_counter() - begun, tolerances=tuple(tolerances),
     )  # fmt: skip
 
 
