@@ -1,8 +1,8 @@
 """Makes what the report draws with: two Vega-Lite specifications, by Altair, and Vega's bundle, by vl-convert.
 
-Both are kept in reports/templates, so that a report needs neither library and no network. `make charts` runs this after a
-change here or of the versions in constraints-dev.txt; a test holds the files to it. script/charts.js fills in data,
-sizes and the colours of the theme.
+Both are kept in reports/templates, so that a report needs neither library and no network. `make charts` runs this
+after a change here or of the versions in constraints-dev.txt; a test holds the files to it. script/charts.js fills in
+data, sizes and the colours of the theme.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import vl_convert
 
 TEMPLATES = Path(__file__).parent / "templates"
 
-# Bits lost: within 3, where a result passes, green; beyond that from yellow over red to nearly black, darker all the way, so
-# that it reads without its hues. The dark theme goes from dark to light in the same way.
+# Bits lost: within 3, where a result passes, green; beyond that from yellow over red to nearly black, darker all the
+# way, so that it reads without its hues. The dark theme goes from dark to light in the same way.
 STOPS = [0, 3, 3.0001, 8, 17, 53]
 LIGHT = ["#eaf5ef", "#b4dfc9", "#f6cd61", "#ee9034", "#cf3d34", "#4b0d35"]
 DARK = ["#16372b", "#2b6a50", "#8a6a14", "#d5812f", "#f2786a", "#ffd9e6"]
@@ -29,7 +29,9 @@ HEADER = alt.Header(labelLimit=300, labelExpr="split(datum.label, ' · ')")  # t
 def _axis(title: str, ticks: str, **more: Any) -> alt.Axis:
     """An axis of positions, whose ticks and labels are parameters: the scales of the magnitudes differ."""
     values = alt.ExprRef(f"{ticks}_at")
-    return alt.Axis(title=title, values=values, labelExpr=f"{ticks}_text[indexof({ticks}_at, datum.value)]", **more)
+    return alt.Axis(
+        title=title, values=values, labelExpr=f"{ticks}_text[indexof({ticks}_at, datum.value)]", **more
+    )
 
 
 def _parameters(*names: str) -> list[alt.Parameter]:
@@ -39,7 +41,8 @@ def _parameters(*names: str) -> list[alt.Parameter]:
 def stability() -> alt.FacetChart:
     """Bits lost over a plane of two magnitudes, a panel for each implementation.
 
-    Rows of data: kind cell with i, j (column, row), bits or mark (a symbol), x, y, told; kind edge with i, j, order, run.
+    Rows of data: kind cell with i, j (column, row), bits or mark (a symbol), x, y, told; kind edge with i, j, order and
+    run.
     """
     x = alt.X("i:Q", axis=_axis("x", "x", grid=False), scale=alt.Scale(domain=[0, 1], nice=False, zero=False))
     y = alt.Y("j:Q", axis=_axis("y", "y", grid=False), scale=alt.Scale(domain=[0, 1], nice=False, zero=False))
@@ -49,7 +52,11 @@ def stability() -> alt.FacetChart:
         alt.Tooltip("y:N"),
         alt.Tooltip("told:N", title="bits lost"),
     ]
-    base = alt.Chart().transform_filter("datum.kind == 'cell'").transform_calculate(i2="datum.i + 1", j2="datum.j + 1")
+    base = (
+        alt.Chart()
+        .transform_filter("datum.kind == 'cell'")
+        .transform_calculate(i2="datum.i + 1", j2="datum.j + 1")
+    )
     cells = (
         base.transform_filter("isValid(datum.bits)")
         .mark_rect(stroke=None)
@@ -62,7 +69,11 @@ def stability() -> alt.FacetChart:
                 "bits:Q",
                 scale=BITS,
                 legend=alt.Legend(
-                    title="bits lost", orient="top", gradientLength=220, values=[0, 3, 8, 17, 30, 53], tickCount=6
+                    title="bits lost",
+                    orient="top",
+                    gradientLength=220,
+                    values=[0, 3, 8, 17, 30, 53],
+                    tickCount=6,
                 ),
             ),
             tooltip=tooltip,
@@ -100,12 +111,13 @@ def tolerance() -> alt.FacetChart:
         axis=_axis("error ÷ attainable error", "x", grid=False),
         scale=alt.Scale(domain=[-8, 24], nice=False, zero=False),
     )
+    regimes = alt.Axis(labelLimit=130, grid=True, domain=False, ticks=False)
     points = (
         alt.Chart()
         .mark_circle(opacity=1)
         .encode(
             x=x,
-            y=alt.Y("regime:N", sort=None, title=None, axis=alt.Axis(labelLimit=130, grid=True, domain=False, ticks=False)),
+            y=alt.Y("regime:N", sort=None, title=None, axis=regimes),
             color=alt.Color("bits:Q", scale=BITS, legend=None),
             size=alt.Size(
                 "share:Q",
@@ -125,7 +137,9 @@ def tolerance() -> alt.FacetChart:
             ],
         )
     )
-    limit = alt.Chart().mark_rule(strokeDash=[3, 3], stroke="#1f5fd0").encode(x=alt.datum(3, type="quantitative"))
+    limit = (
+        alt.Chart().mark_rule(strokeDash=[3, 3], stroke="#1f5fd0").encode(x=alt.datum(3, type="quantitative"))
+    )
     return (
         alt.layer(limit, points, data=alt.NamedData("rows"))
         .properties(width=260, height=alt.Step(17))

@@ -30,9 +30,7 @@ def merged(runs: Sequence[Run], seed: int, profile: str) -> Run:
         whole.seconds += run.seconds
         whole.cells += run.cells
         whole.cached += run.cached
-        whole.implementations += (
-            each for each in run.implementations if each not in whole.implementations
-        )
+        whole.implementations += (each for each in run.implementations if each not in whole.implementations)
         whole.tolerances += run.tolerances
         whole.planes += (each for each in run.planes if each not in whole.planes)
         whole.maps += (each for each in run.maps if each not in whole.maps)

@@ -202,7 +202,8 @@ class Run:
     """Everything a run found; results and findings are sorted, so that equal runs are equal files.
 
     cells: how many were examined; cached: how many of them by an earlier run. objections: what a gate holds
-    against waivers. implementations: each that was planned, skipped ones too. planes, maps: empty where no report asked for them.
+    against waivers. implementations: each that was planned, skipped ones too. planes, maps: empty where no report asked
+    for them.
     """
 
     lossproof: str

@@ -1,12 +1,13 @@
-"""An expression under a convention: the parameters that are chosen take their values, and what they decide is decided."""
+"""An expression under a convention: parameters take their values, and what these decide is decided."""
 
 from __future__ import annotations
 
 import ast
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
-_COMPARISONS = {
+_COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.Eq: lambda a, b: a == b,
     ast.NotEq: lambda a, b: a != b,
     ast.Is: lambda a, b: a is b or a == b,

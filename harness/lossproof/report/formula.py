@@ -134,9 +134,7 @@ def _conventions(spec: Spec) -> tuple[Convention, ...]:
         from lossproof.expression.mathml import mathml_equation
         from lossproof.expression.syntax import syntax
 
-        lines = [
-            (name, syntax(text)) for name, text in (*spec.let.items(), (spec.loss, spec.definition))
-        ]
+        lines = [(name, syntax(text)) for name, text in (*spec.let.items(), (spec.loss, spec.definition))]
     except (ImportError, LossproofError):
         return ()
     settled = {name: entry.default for name, entry in spec.parameters.items() if entry.kind != "number"}

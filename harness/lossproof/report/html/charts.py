@@ -99,7 +99,9 @@ def _within(counts: Counter[str], wanted: float) -> str:
 def _said(group: Sequence[Tolerance], name: str) -> dict[str, int] | None:
     """What a fixed tolerance says wrongly, in all; None where it was not asked."""
     said = [each.fixed[name] for each in group if name in each.fixed]
-    return {word: sum(each.get(word, 0) for each in said) for word in ("refused", "accepted")} if said else None
+    return (
+        {word: sum(each.get(word, 0) for each in said) for word in ("refused", "accepted")} if said else None
+    )
 
 
 def _map_row(each: StabilityMap) -> dict[str, Any]:

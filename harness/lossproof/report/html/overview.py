@@ -35,12 +35,14 @@ def verdict(run: Run, lines: Sequence[Line], causes: Sequence[CauseCards]) -> Gl
     frameworks = [_FRAMEWORKS.get(name, name) for name in sorted({line.framework for line in ran})]
     losses = plural(len({line.loss for line in ran}), "loss", "losses")
     lede = (
-        f"{plural(len(ran), 'implementation')} of {losses} in {_and(frameworks)} held to what the mathematics says, in value, "
-        "gradient and laws, on inputs that are meant to hurt; each error is measured against the one that the stable algorithm "
-        "makes on the same input."
+        f"{plural(len(ran), 'implementation')} of {losses} in {_and(frameworks)} held to what the mathematics says, "
+        "in value, gradient and laws, on inputs that are meant to hurt; each error is measured against the one that "
+        "the stable algorithm makes on the same input."
     )
     if not ran:
-        return Glance("Nothing was checked", "No implementation ran, so nothing is known of any.", "skip", "–")
+        return Glance(
+            "Nothing was checked", "No implementation ran, so nothing is known of any.", "skip", "–"
+        )
     complete = not (run.problems or any(row.verdict is Verdict.SKIP for row in run.results))
     if wrong:
         found = plural(len(causes), "finding") if causes else plural(len(wrong), "failure")

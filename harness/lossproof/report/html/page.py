@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from lossproof.audit.results import Run, Verdict, blamed
 from lossproof.report import digest, embedded, files, json, sentences
-from lossproof.report.html import changes, charts, findings, losses, matrix, overview, scripts, unchecked
+from lossproof.report.html import changes, findings, losses, matrix, overview, scripts, unchecked
 from lossproof.report.html.rendering import rendering
 
 

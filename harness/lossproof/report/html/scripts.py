@@ -1,7 +1,7 @@
 """The page's own script, what draws the charts, and the policy that lets these run and nothing else.
 
-Nothing is fetched. The script may run since the policy names its hash; the chart library lies in the page compressed, is
-unpacked by the script when a chart comes into view, and may run since the policy names the hash of its text.
+Nothing is fetched. The script may run since the policy names its hash; the chart library lies in the page compressed,
+is unpacked by the script when a chart comes into view, and may run since the policy names the hash of its text.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _CHARTS = ("stability", "tolerance")
 class Parts:
     """policy: the Content-Security-Policy. script: the text of the one inline script. libraries: elements beside it."""
 
-    policy: str
+    policy: Markup
     script: Markup
     libraries: Markup
 
@@ -47,14 +47,13 @@ def parts(*, charts: bool) -> Parts:
         library = (home / "vendor" / "vega.min.js").read_text(encoding="utf-8")
         allowed.append(_hash(library))
         specs = {
-            name: json.loads((home / "charts" / f"{name}.vl.json").read_text(encoding="utf-8")) for name in _CHARTS
+            name: json.loads((home / "charts" / f"{name}.vl.json").read_text(encoding="utf-8"))
+            for name in _CHARTS
         }
         libraries = _element("vega", library) + "\n" + _element("chart-specs", json.dumps(specs))
     sources = " ".join(f"'sha256-{each}'" for each in allowed)
-    policy = (
-        f"default-src 'none'; script-src {sources}; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-    )
-    return Parts(policy, Markup(script), Markup(libraries))
+    policy = f"default-src 'none'; script-src {sources}; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+    return Parts(Markup(policy), Markup(script), Markup(libraries))
 
 
 def _element(name: str, text: str) -> str:
