@@ -49,12 +49,13 @@ const start = async (figure) => {
   figure.dataset.state = 'drawing';
   const {results, specs} = await tools();
   const kind = KIND[figure.dataset.chart];
-  const entries = kind.entries(results, figure.dataset.loss);
-  const context = kind.context(results, figure.dataset.loss);
+  const loss = JSON.parse(figure.dataset.loss);
+  const entries = kind.entries(results, loss);
+  const context = kind.context(results, loss);
   const place = make('div', {className: 'drawing'});
   const note = make('figcaption', {className: 'faint'});
   const body = make('div', {className: 'scroll', tabIndex: 0, role: 'region'});
-  body.setAttribute('aria-label', `The chart of ${figure.dataset.loss} as a table`);
+  body.setAttribute('aria-label', `The chart of ${loss} as a table`);
   const table = make('details', {className: 'as-table'}, make('summary', {textContent: 'This chart as a table'}), body);
   let view = null, tick = 0;
   const draw = async (state) => {

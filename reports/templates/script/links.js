@@ -22,3 +22,14 @@ addEventListener('beforeprint', () => {
   for (const details of all('details.loss, details.finding')) details.open = true;
 });
 follow();
+
+// a formula that scrolls in itself can be reached by the keyboard; one that has room is no stop on the way
+const reachable = () => {
+  for (const each of all('details[open] .math.scroll')) {
+    if (each.scrollWidth > each.clientWidth) each.tabIndex = 0;
+    else each.removeAttribute('tabindex');
+  }
+};
+document.addEventListener('toggle', reachable, true);
+addEventListener('resize', reachable);
+reachable();

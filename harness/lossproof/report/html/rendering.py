@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -28,6 +29,7 @@ def rendering() -> jinja2.Environment:
         duration=text.duration,
         headline=digest.headline,
         anchor=anchor,
+        exact=json.dumps,  # for a script, control characters and all, where it has to find the name in the results
         breakable=breakable,
         symbol=lambda verdict: digest.SYMBOLS[verdict],
     )
