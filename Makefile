@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup audit test test-slow mutants bench lint types layers format clean distclean
+.PHONY: help setup audit test test-slow mutants bench charts lint types layers format clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ mutants: $(READY) ## of each spec, the broken losses that are caught and the rig
 
 bench: $(READY) ## what verification costs, beside a harness by hand; figures go to reports/out/bench.json
 	PYTHONPATH=tests $(BIN)/python -m benchmarks --json $(OUT)/bench.json
+
+charts: $(READY) ## make anew what the report draws with: reports/templates/charts and vendor
+	$(BIN)/python reports/make_charts.py
 
 lint: $(READY) ## ruff: mistakes and formatting
 	$(BIN)/ruff check .

@@ -13,6 +13,8 @@ from lossproof.report.html.findings import CauseCards
 from lossproof.report.text import plural
 
 _FRAMEWORKS = {"numpy": "NumPy", "torch": "PyTorch", "jax": "JAX"}
+_OF = {"torch": "torch", "jax": "jax", "optax": "jax"}
+"""Libraries that had no part in a run without their framework."""
 _LIBRARIES = ("python", "numpy", "scipy", "torch", "jax", "optax")
 
 
@@ -69,13 +71,18 @@ def figures(run: Run, lines: Sequence[Line]) -> dict[str, Any]:
     ran = [line for line in lines if line.whole.verdict is not Verdict.SKIP]
     libraries = run.environment.get("libraries")
     told = {**run.environment, **(libraries if isinstance(libraries, dict) else {})}
+    idle = {name for name, of in _OF.items() if of not in {line.framework for line in ran}}
     return {
         "losses": len({line.loss for line in ran}),
         "implementations": len(ran),
         "cases": sum(row.cases for row in run.results),
         "undecided": sum(row.undecided for row in run.results),
         "skipped": sum(row.verdict is Verdict.SKIP for row in run.results),
-        "versions": [f"{_FRAMEWORKS.get(name, name)} {told[name]}" for name in _LIBRARIES if told.get(name)],
+        "versions": [
+            f"{_FRAMEWORKS.get(name, name)} {told[name]}"
+            for name in _LIBRARIES
+            if told.get(name) and name not in idle
+        ],
     }
 
 
