@@ -201,6 +201,9 @@ def test_a_known_loss_is_shown_with_its_formula_and_its_laws_in_words_and_symbol
     laws = section.partition('class="laws"')[2]
     assert "The loss is at least 0." in laws
     assert '<math display="inline">' in laws
+    assert "ℓ is cross_entropy" in laws
+    assert "<mi>ℓ</mi>" in laws
+    assert "<mi>cross_entropy</mi>" not in laws
 
 
 def test_a_loss_without_its_mathml_keeps_its_definition_and_laws_as_text(

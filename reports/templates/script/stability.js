@@ -31,7 +31,7 @@ KIND.stability = {
   entries: (results, loss) => results.maps.filter((map) => map.loss === loss),
   context: (results, loss) => results.planes.find((plane) => plane.loss === loss),
   fill(spec, chosen, plane, width) {
-    const {columns, panel} = panels(width, 200, 62);
+    const {columns, panel} = panels(width, 190, 78);
     const nx = plane.x.values.length, ny = plane.y.values.length;
     const rows = [];
     for (const map of chosen) {

@@ -17,7 +17,7 @@ KIND.tolerance = {
         if (elements) rows.push({panel: panelOf(each), regime: each.regime, ...binOf(key, beyond), share: elements / whole, elements, told: told(key)});
       }
     }
-    const {columns, panel} = panels(width, 220, 170);
+    const {columns, panel} = panels(width, 130, 182);
     spec.data = {values: rows};
     spec.columns = Math.min(columns, Math.max(1, new Set(rows.map((row) => row.panel)).size));
     spec.spec.width = Math.min(panel, 420);

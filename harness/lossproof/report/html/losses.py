@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from lossproof.audit.results import Run, Verdict
 from lossproof.report import digest
@@ -14,6 +14,9 @@ from lossproof.report.formula import Formula, about
 from lossproof.report.html import charts, conventions
 from lossproof.report.html.findings import CauseCards
 from lossproof.report.html.settings import settings
+
+LONG = 6
+"""In laws a loss with a name of more letters is ℓ."""
 
 
 def sections(run: Run, lines: Sequence[Line], causes: Sequence[CauseCards]) -> list[dict[str, Any]]:
@@ -45,25 +48,31 @@ def _section(run: Run, loss: str, lines: list[Line], causes: list[CauseCards]) -
         "conventions": conventions.conventions(known, bound),
         "fixed": conventions.fixed(known, bound),
         "causes": causes,
+        "short": len(loss) > LONG,
         "settings": [each for each in every if each["whole"].verdict is not Verdict.SKIP],
         "left_out": _left_out(every),
         "lines": ran,
-        "laws": [_law(check, ran, known) for check in checks],
+        "laws": [_law(check, loss, ran, known) for check in checks],
         "maps": charts.stability(run, loss),
         "tolerances": charts.tolerances(run, loss),
     }
 
 
-def _law(check: str, ran: list[Line], known: Formula) -> dict[str, Any]:
+def _law(check: str, loss: str, ran: list[Line], known: Formula) -> dict[str, Any]:
     name = check.removeprefix("law:")
     told = known.laws.get(name)
     return {
         "name": name,
         "told": told,
-        "math": Markup(told.math) if told and told.math else None,
+        "math": Markup(_short(told.math, loss)) if told and told.math else None,
         "when": Markup(told.when) if told and told.when else None,
         "cells": [digest.digest(row for row in line.rows if row.check == check) for line in ran],
     }
+
+
+def _short(math: str, loss: str) -> str:
+    """The markup of a law of a loss, with ℓ for its name where that is long."""
+    return math.replace(f"<mi>{escape(loss)}</mi>", "<mi>ℓ</mi>") if len(loss) > LONG else math
 
 
 def _left_out(every: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:

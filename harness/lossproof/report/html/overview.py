@@ -12,7 +12,7 @@ from lossproof.report.digest import Line
 from lossproof.report.html.findings import CauseCards
 from lossproof.report.text import plural
 
-_FRAMEWORKS = {"numpy": "NumPy", "torch": "PyTorch", "jax": "JAX"}
+_FRAMEWORKS = {"numpy": "NumPy", "torch": "PyTorch", "jax": "JAX", "python": "Python", "scipy": "SciPy"}
 _OF = {"torch": "torch", "jax": "jax", "optax": "jax"}
 """Libraries that had no part in a run without their framework."""
 _LIBRARIES = ("python", "numpy", "scipy", "torch", "jax", "optax")

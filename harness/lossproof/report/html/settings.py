@@ -26,8 +26,13 @@ def settings(line: Line) -> list[dict[str, Any]]:
             "laws": _of(rows, "law"),
             "others": _others(rows),
         }
-        for (device, dtype, mode), rows in grouped.items()
+        for (device, dtype, mode), rows in sorted(grouped.items(), key=_order)
     ]
+
+
+def _order(entry: tuple[tuple[str, str, str], list[Result]]) -> tuple[str, int, bool]:
+    device, dtype, mode = entry[0]
+    return device, digest.dtype_order(dtype), mode != "eager"
 
 
 def _of(rows: list[Result], check: str) -> Digest | None:
