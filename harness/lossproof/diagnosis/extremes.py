@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterator
 
 import numpy as np
 
 from lossproof.audit.results import Diagnosis
 from lossproof.diagnosis import saturation
 from lossproof.diagnosis.cancellation import cancelled
+from lossproof.diagnosis.exchanges import beside_others
 from lossproof.diagnosis.magnitudes import biggest, limits
-from lossproof.diagnosis.rays import Ray, onset, rays
+from lossproof.diagnosis.overflow import limit_passed
+from lossproof.diagnosis.rays import SMALL, Ray, onset, rays
 from lossproof.diagnosis.samples import Facet, Sample
 from lossproof.diagnosis.special import at_special_entries
 from lossproof.diagnosis.spot import Spot, spot_of
-from lossproof.floats import FORMATS, Format
+from lossproof.diagnosis.ties import wrong_at_ties
+from lossproof.floats import FORMATS
 from lossproof.inputs.case import Case
 
 
@@ -24,14 +27,14 @@ def at_extremes(facet: Facet, failing: Sample) -> Diagnosis | None:
     spot = spot_of(failing)
     if spot is None:
         return None
-    special = at_special_entries(facet, failing, spot)
+    special = beside_others(facet, failing, spot) or at_special_entries(facet, failing, spot)
     if special is not None:
         return special
-    for ray in rays(facet, failing.case):
+    for ray in rays(facet, failing.case, spot):
         found = _along(facet, failing, spot, ray)
         if found is not None:
             return found
-    return None
+    return wrong_at_ties(facet, failing, spot)
 
 
 def _along(facet: Facet, failing: Sample, spot: Spot, ray: Ray) -> Diagnosis | None:
@@ -72,12 +75,9 @@ def _named(
                 "nan from 0*inf", f"{where} is {until}, and nan beyond, where the value is finite"
             )
     if not math.isfinite(first) and math.isfinite(spot.truth(broken)):
-        for text, limit in passed:
-            for kind, reason, least, most in _thresholds(fmt):
-                if least <= limit <= most:
-                    return Diagnosis(
-                        kind, f"{where} is right up to {text} {limit:.4g} and {first:.6g} beyond: {reason}"
-                    )
+        found = limit_passed(facet, spot, good, first, passed)
+        if found is not None:
+            return found
         return Diagnosis("out of range", f"{where} is {until} and {first:.6g} beyond")
     if math.isfinite(got) and math.isfinite(truth):
         lost = cancelled(facet, spot, ray, by)
@@ -105,22 +105,41 @@ def _named(
                 "saturates",
                 f"{where} is {until}, and stays at {steady:.6g} beyond{saturation.epsilon(steady)}",
             )
+    if ray.what == SMALL and math.isfinite(got):
+        return _added(facet, spot, ray, by, passed)
     if not math.isfinite(got) and math.isfinite(truth):
         return Diagnosis("out of range", f"{where} is {until}, and {got:.6g} at the failing case")
     return None
 
 
-def _thresholds(fmt: Format) -> Iterator[tuple[str, str, float, float]]:
-    top = math.log(fmt.largest)
-    yield "overflows", f"exp overflows at {top:.1f}, no maximum is subtracted", top - 0.9, top * 1.003
-    bottom = -math.log(fmt.smallest_subnormal)
-    yield "underflows", f"exp underflows to 0 at {bottom:.1f}", bottom - 1.2, bottom + 1.2
-    yield (
-        "overflows",
-        f"its square's exponential overflows at {top / 2:.1f}",
-        top / 2 * 0.997,
-        top / 2 * 1.003,
+GROWING = (1.0, 1.6, 2.5, 4.0, 6.3)
+"""Steps towards smaller numbers, along which the effect of something added grows."""
+
+
+def _added(
+    facet: Facet, spot: Spot, ray: Ray, by: float, passed: list[tuple[str, float]]
+) -> Diagnosis | None:
+    """Errors that set in where numbers are small and grow smoothly as these shrink: something is added to them."""
+    errors = []
+    for step in GROWING:
+        sample = facet.sample(ray.at(by * step))
+        if sample is None or not sample.fits or not math.isfinite(spot.got(sample)):
+            return None
+        errors.append(spot.got(sample) - spot.truth(sample))
+    same = all(error > 0 for error in errors) or all(error < 0 for error in errors)
+    if not same or any(abs(b) <= abs(a) for a, b in itertools.pairwise(errors)):
+        return None
+    slopes = [
+        math.log(b / a) / math.log(after / before)
+        for (a, b), (before, after) in zip(
+            itertools.pairwise(errors), itertools.pairwise(GROWING), strict=True
+        )
+    ]
+    if max(slopes) > 2 * min(slopes):
+        return None  # no power of the size: a branch that begins there, as a hinge does
+    sizes = [each for each in passed if not each[0].startswith("a gap")]
+    until = f"down to {sizes[0][0]} {sizes[0][1]:.3g}" if sizes else "for larger numbers"
+    return Diagnosis(
+        "epsilon added",
+        f"{spot.told} is right {until}, and off by more and more below it, smoothly: something small is added",
     )
-    root = math.sqrt(fmt.largest)
-    yield "overflows", f"a square overflows at {root:.3g}", root / 4, root * 1.01
-    yield "overflows", f"the largest number is {fmt.largest:.3g}", fmt.largest / 16, fmt.largest * 1.01

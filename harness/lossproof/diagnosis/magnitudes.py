@@ -35,11 +35,15 @@ def limits(spec: Spec, case: Case, spot: Spot, what: str) -> Iterator[tuple[str,
                 found.append(
                     (f"a gap in {name} of", float(np.nanmax(np.nanmax(rows, -1) - np.nanmin(rows, -1))))
                 )
+                above = float(np.nanmax(np.nanmax(rows, -1) - np.nanmean(rows, -1)))
+                found.append((f"{name} above their mean of", above))
         names = list(arrays)
         for place, one in enumerate(names):
             for two in names[place + 1 :]:
                 if arrays[one].shape == arrays[two].shape and not np.isnan(arrays[one] - arrays[two]).all():
                     found.append((f"|{one} − {two}| of", float(np.nanmax(np.abs(arrays[one] - arrays[two])))))
+                    top, bottom = (f([f(arrays[one]), f(arrays[two])]) for f in (np.nanmax, np.nanmin))
+                    found.append((f"a gap over {one} and {two} of", float(top - bottom)))
     for name, declared in spec.inputs.items():
         if declared.domain is Domain.PROBABILITY:
             array = wide(case.inputs[name])

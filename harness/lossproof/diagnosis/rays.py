@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from lossproof.diagnosis.samples import Facet, wide
+from lossproof.diagnosis.spot import Spot
 from lossproof.floats import FORMATS
 from lossproof.inputs.case import Array, Case
 from lossproof.spec.model import Domain, Spec
@@ -18,6 +20,10 @@ HALVINGS = 14
 
 GENTLE = 4.0
 """A magnitude of real inputs at which nothing overflows and little is rounded away."""
+
+Ends = tuple[float, float] | None
+
+SMALL = "smallness"
 
 SCALED = (Domain.REAL, Domain.EXTENDED_REAL, Domain.EMBEDDING, Domain.LOG_PROBABILITY)
 
@@ -73,7 +79,7 @@ def _opened(spec: Spec, case: Case, by: float) -> Case:
     return put(case, changes)
 
 
-def rays(facet: Facet, case: Case) -> Iterator[Ray]:
+def rays(facet: Facet, case: Case, spot: Spot) -> Iterator[Ray]:
     """Ways from a gentle case to the failing one: by a factor from small to 1, and on beyond it."""
     spec = facet.cell.spec
     domains = {declared.domain for declared in spec.inputs.values()}
@@ -81,7 +87,7 @@ def rays(facet: Facet, case: Case) -> Iterator[Ray]:
         yield Ray("scale", lambda by: _scaled(spec, case, by))
     if Domain.PROBABILITY in domains:
         if any((case.inputs[n] == 0).any() for n, d in spec.inputs.items() if d.domain is Domain.PROBABILITY):
-            yield Ray("smallness", lambda by: _opened(spec, case, by))
+            yield Ray("openness", lambda by: _opened(spec, case, by))
         yield Ray("sharpness", lambda by: _sharpened(spec, case, by))
     for name, parameter in spec.parameters.items():
         value, default = case.parameters[name], parameter.default
@@ -91,13 +97,60 @@ def rays(facet: Facet, case: Case) -> Iterator[Ray]:
         if value is None or default is None or value * default <= 0 or value == default or parameter.integer:
             continue
 
-        def ray(by: float, name: str = name, value: float = value, default: float = default) -> Case:
+        def ray(
+            by: float,
+            name: str = name,
+            value: float = value,
+            default: float = default,
+            ends: Ends = parameter.range,
+        ) -> Case:
             # at 1 the case itself, at 0 the default
-            share = min(1.0, max(0.0, 1 + math.log2(by) / 16)) if by < 1 else 1.0
-            number = default * (value / default) ** share
+            number = default * (value / default) ** max(0.0, 1 + math.log2(by) / 16)
+            number = number if ends is None else min(max(number, ends[0]), ends[1])
             return replace(case, parameters={**case.parameters, name: number})
 
         yield Ray(name, ray)
+    yield from _down(facet.cell.spec, case, spot)
+
+
+def _down(spec: Spec, case: Case, spot: Spot) -> Iterator[Ray]:
+    """The other way: from gentle numbers down to small ones, in the row where the result is wrong."""
+    for names in _scaled_names(spec):
+        row = _row(spec, case, names, spot)
+        sizes = [np.abs(wide(case.inputs[n])[row[n]]) for n in names]
+        most = max((float(a[np.isfinite(a)].max(initial=0.0)) for a in sizes), default=0.0)
+        if not 0 < most < GENTLE:
+            continue
+        share = (most / GENTLE) ** (1 / 16)
+
+        def at(
+            by: float, names: tuple[str, ...] = names, row: Mapping[str, Any] = row, share: float = share
+        ) -> Case:
+            changes = {}
+            for name in names:
+                array = wide(case.inputs[name]).copy()
+                array[row[name]] *= share ** math.log2(by)
+                changes[name] = array.astype(case.inputs[name].dtype)
+            return put(case, changes)
+
+        yield Ray(SMALL, at)
+
+
+def _scaled_names(spec: Spec) -> list[tuple[str, ...]]:
+    """All inputs that can be scaled, then each by itself."""
+    names = tuple(name for name, declared in spec.inputs.items() if declared.domain in SCALED)
+    return [names, *((name,) for name in names)] if len(names) > 1 else [names] if names else []
+
+
+def _row(spec: Spec, case: Case, names: tuple[str, ...], spot: Spot) -> dict[str, Any]:
+    """Where the row of a spot stands in each input; all of an input in which it has none."""
+    rows = spec.independent or next((d.shape[0] for d in spec.inputs.values() if len(d.shape) > 1), None)
+    found: dict[str, Any] = {}
+    for name in names:
+        shape = spec.inputs[name].shape
+        inside = spot.place and shape and shape[0] == rows and case.inputs[name].shape[0] > spot.place[0]
+        found[name] = spot.place[0] if inside else ...
+    return found
 
 
 def onset(fails: Callable[[float], bool]) -> tuple[float, float] | None:

@@ -1,4 +1,4 @@
-"""Entries at −inf, zero or alike, with which a mistake goes, however gentle the others are."""
+"""Entries at −inf or zero, with which a mistake goes, however gentle the others are."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from lossproof.audit.results import Diagnosis
 from lossproof.diagnosis.rays import gentle, put
 from lossproof.diagnosis.samples import Facet, Sample, wide
 from lossproof.diagnosis.spot import Spot
+from lossproof.diagnosis.ties import undefined_at_ties
 from lossproof.inputs.case import Array, Case
 from lossproof.oracle.unread import unread
 from lossproof.spec.model import Domain, Spec
 
 
 def at_special_entries(facet: Facet, failing: Sample, spot: Spot) -> Diagnosis | None:
-    """Entries at −inf, zero or alike, with which the mistake goes, however gentle the others are."""
+    """Entries at −inf or zero, with which the mistake goes, however gentle the others are."""
     spec, case = facet.cell.spec, failing.case
     got = spot.got(failing)
     infinite = not math.isfinite(got)
@@ -43,7 +44,7 @@ def at_special_entries(facet: Facet, failing: Sample, spot: Spot) -> Diagnosis |
                 return Diagnosis("divides by zero", f"{shown}; it is right where {why}")
             if infinite:
                 return Diagnosis("nan from 0*inf", f"{shown}; it is right when {why}")
-    return None
+    return undefined_at_ties(facet, failing, spot)
 
 
 def _fails(facet: Facet, case: Case, spot: Spot) -> bool:
@@ -89,20 +90,6 @@ def _without_special(spec: Spec, case: Case, spot: Spot) -> Iterator[tuple[Case,
                 f"{name} keeps every row",
             )
         if declared.domain is Domain.CLASS_ID:
-            yield (
-                put(case, {name: np.arange(inputs[name].size).reshape(inputs[name].shape) // 2}),
-                "empty",
-                "each class has two members",
-            )
-    moved: dict[str, Array] = {}
-    for place, (name, declared) in enumerate(spec.inputs.items()):
-        array = inputs[name]
-        if declared.domain in (Domain.REAL, Domain.EXTENDED_REAL, Domain.EMBEDDING) and array.ndim:
-            wave = 0.11 * np.cos(np.arange(1, array.size + 1) * (1.7 + place)).reshape(array.shape)
-            scale = max(1.0, float(np.abs(wide(array)[np.isfinite(wide(array))]).max(initial=0.0)) / 4)
-            moved[name] = (wide(array) + wave * min(scale, 4.0)).astype(array.dtype)
-    for name, array in moved.items():
-        kind = "zero vectors" if not wide(inputs[name]).any(axis=-1).all() else "equal entries"
-        yield put(case, {name: array}), "ties", f"{name} is moved a little away from {kind}"
-    if len(moved) > 1:
-        yield put(case, moved), "ties", " and ".join(moved) + " are moved a little apart"
+            count = inputs[name].size
+            paired = np.minimum(np.arange(count) // 2, max(0, count // 2 - 1))
+            yield put(case, {name: paired.reshape(inputs[name].shape)}), "empty", "each class has two members"
