@@ -223,6 +223,12 @@ def clipped(facet: Facet, samples: list[Sample]) -> Diagnosis | None:
     if not names or not all(sample.fits for sample in samples):
         return None
     told = sum(int(sample.wrong(name).sum()) for sample in samples for name in names)
+    sizes = [
+        {float(f"{abs(v):.4g}") for s in samples for n in names for v in s.truth[n].middle[mask(s, n)] if v}
+        for mask in (Sample.wrong, Sample.right)
+    ]
+    if min(map(len, sizes)) < 2 * ENOUGH:
+        return None  # a few numbers, as the slopes of a hinge, say nothing of a limit
     for by_cotangent in (False, True) if facet.gradient else (False,):
         found = [_limit(s, name, by_cotangent) for s in samples for name in names if s.wrong(name).any()]
         limits = [each for each in found if each is not None]
