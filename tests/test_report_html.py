@@ -278,3 +278,12 @@ def test_undecided_cases_are_told_by_loss() -> None:
     undecided = page.partition('id="undecided"')[2].partition("</section>")[0]
     assert "10.0 %" in undecided
     assert "accuracy (10)" in undecided
+
+
+def test_where_a_mistake_sets_in_is_told_with_its_finding() -> None:
+    breakdown = {"magnitude": "gap in logits", "value": 27.6, "text": "right up to a gap in logits of 27.6"}
+    finding = samples.finding(breakdown=breakdown)
+    page = html.page(samples.run(samples.result(verdict=Verdict.FAIL, finding="f1a2"), findings=(finding,)))
+    assert (
+        '<div class="breakdown"><dt>breakdown</dt><dd>right up to a gap in logits of 27.6</dd></div>' in page
+    )

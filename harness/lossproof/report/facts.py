@@ -42,6 +42,8 @@ def told(finding: Finding) -> list[tuple[str, str]]:
     found = [("reason", one_line(finding.reason))]
     if finding.diagnosis.kind != "unexplained" and finding.diagnosis.text != finding.reason:
         found.append(("diagnosis", one_line(f"{finding.diagnosis.kind}: {finding.diagnosis.text}")))
+    if finding.breakdown:
+        found.append(("breakdown", one_line(finding.breakdown["text"])))
     if finding.waiver:
         found.append(("waived", one_line(finding.waiver)))
     return found
