@@ -273,6 +273,16 @@ def test_what_two_runs_differ_in_stands_in_the_page_of_the_later_one() -> None:
     assert 'id="changes"' not in html.page(new)
 
 
+def test_a_cell_names_the_check_that_fails_where_it_measures_no_bits() -> None:
+    run = samples.run(
+        samples.result(),
+        samples.result(check="purity", verdict=Verdict.FAIL, bits_lost=None, reason="changed"),
+    )
+    page = html.page(run)
+    assert '<span class="worst">✗ purity</span>' in page
+    assert "torch: fail, purity" in page
+
+
 def test_undecided_cases_are_told_by_loss() -> None:
     page = html.page(samples.run(samples.result(cases=90, undecided=10)))
     undecided = page.partition('id="undecided"')[2].partition("</section>")[0]

@@ -25,17 +25,19 @@ const cell = (element, state, kinds) => {
   }
   element.hidden = !seen;
   if (!seen) return false;
-  const waived = worst === 'waived';
+  let lost = '–';
   for (const each of all('.settings li:not([hidden])', element)) {
-    if (each.dataset.bits !== '' && (waived || each.dataset.verdict !== 'waived')) bits = Math.max(bits, Number(each.dataset.bits));
+    if (each.dataset.verdict !== worst) continue;
+    if (bits < 0) lost = each.dataset.lost;
+    if (each.dataset.bits !== '' && Number(each.dataset.bits) > bits) [bits, lost] = [Number(each.dataset.bits), each.dataset.lost];
   }
   const link = element.querySelector('a'), text = link.querySelector('.worst');
   if (!WHOLE.has(link)) WHOLE.set(link, [link.className, text.textContent, link.getAttribute('aria-label')]);
   const [name, whole, label] = WHOLE.get(link);
   const untouched = !kinds;
   link.className = untouched ? name : worst;
-  text.textContent = untouched ? whole : `${form.dataset[worst]} ${worst === 'skip' ? 'skip' : bits < 0 ? '–' : bitsText(bits)}`;
-  link.setAttribute('aria-label', untouched ? label : `${label.slice(0, label.lastIndexOf(':'))}: ${worst}${bits < 0 ? '' : `, ${bitsText(bits)} bits lost`}`);
+  text.textContent = untouched ? whole : `${form.dataset[worst]} ${lost}`;
+  link.setAttribute('aria-label', untouched ? label : `${label.slice(0, label.lastIndexOf(':'))}: ${worst}, ${lost}${bits < 0 ? '' : ' bits lost'}`);
   return true;
 };
 

@@ -6,4 +6,3 @@ const make = (tag, properties = {}, ...children) => {
   element.append(...children);
   return element;
 };
-const bitsText = (bits) => (bits === Infinity ? '∞' : bits >= 99.95 || bits === 0 ? bits.toFixed(0) : bits.toFixed(1));

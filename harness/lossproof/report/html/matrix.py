@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lossproof.audit.results import Run, Verdict
+from lossproof.audit.results import Result, Run, Verdict
 from lossproof.report import digest, text
-from lossproof.report.digest import Line
+from lossproof.report.digest import Digest, Line
 from lossproof.report.html.changes import Changes
+from lossproof.report.html.charts import PASSED
 from lossproof.report.html.settings import settings
 
 SHORT = {"float64": "f64", "float32": "f32", "float16": "f16", "bfloat16": "bf16"}
@@ -64,24 +65,36 @@ def _cells(lines: Sequence[Line], changes: Changes | None) -> list[dict[str, Any
     found = []
     for line in lines:
         name = line.implementation.rpartition(".")[2]
-        lost = f", {text.bits(line.whole.bits_lost)} bits lost" if line.whole.bits_lost is not None else ""
+        bits, lost = _lost(line.whole, line.rows)
         found.append(
             {
                 "whole": line.whole,
+                "lost": lost,
                 "short": name if len(lines) > 1 or name != line.loss else "",
-                "label": f"{line.loss}, {line.implementation} {line.where}: {line.whole.verdict}{lost}",
-                "settings": [
-                    {
-                        **setting,
-                        "bits": _plain(setting["whole"].bits_lost),
-                        "short": f"{SHORT.get(setting['dtype'], setting['dtype'])} {setting['mode']}",
-                    }
-                    for setting in settings(line)
-                ],
+                "label": f"{line.loss}, {line.implementation} {line.where}: {line.whole.verdict}, {lost}"
+                + (" bits lost" if bits is not None else ""),
+                "settings": [_setting(setting) for setting in settings(line)],
                 "change": changes.of(line) if changes else None,
             }
         )
     return found
+
+
+def _setting(setting: dict[str, Any]) -> dict[str, Any]:
+    bits, lost = _lost(setting["whole"], setting["rows"])
+    short = f"{SHORT.get(setting['dtype'], setting['dtype'])} {setting['mode']}"
+    return {**setting, "bits": _plain(bits), "lost": lost, "short": short}
+
+
+def _lost(whole: Digest, rows: Sequence[Result]) -> tuple[float | None, str]:
+    """The most bits lost, and what a cell says: the bits, or the check that fails where it measures none."""
+    if whole.verdict is Verdict.SKIP:
+        return None, "skip"
+    worst = [row for row in rows if row.verdict is whole.verdict]
+    measured = any(row.bits_lost is not None for row in worst) or (whole.bits_lost or 0.0) > PASSED
+    if not measured and whole.verdict is not Verdict.PASS:
+        return None, digest.check_text(worst[0].check)
+    return whole.bits_lost, text.bits(whole.bits_lost)
 
 
 def _filters(lines: Sequence[Line]) -> dict[str, list[tuple[str, str]]]:

@@ -10,7 +10,7 @@ from lossproof.report.digest import Digest, Line
 
 
 def settings(line: Line) -> list[dict[str, Any]]:
-    """For each setting of a line: line, device, dtype, mode, and digests: whole, value, gradient, laws, others."""
+    """For each setting of a line: line, device, dtype, mode, rows; digests: whole, value, gradient, laws, others."""
     grouped: dict[tuple[str, str, str], list[Result]] = {}
     for row in line.rows:
         grouped.setdefault((row.device, row.dtype, row.mode), []).append(row)
@@ -21,6 +21,7 @@ def settings(line: Line) -> list[dict[str, Any]]:
             "dtype": dtype,
             "mode": mode,
             "whole": digest.digest(rows),
+            "rows": rows,
             "value": _of(rows, "accuracy"),
             "gradient": _of(rows, "gradient"),
             "laws": _of(rows, "law"),
