@@ -27,6 +27,7 @@ KIND.tolerance = {
     if (keys.includes('inf')) { at.push(beyond); text.push('∞'); }
     setParam(spec, {x_at: at, x_text: text});
     for (const layer of spec.spec.layer) {
+      if (layer.encoding.size && width < 480) layer.encoding.size.legend.columns = 2;
       Object.assign(layer.encoding.x.scale ??= {}, {domain: [EXACT - 1, end], nice: false, zero: false});
     }
   },
