@@ -184,7 +184,8 @@ def test_axe_finds_no_serious_violation(
 
     found = opened(browser, request.getfixturevalue(which), scheme=scheme)
     found.draw()
-    found.page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
+    which_open = "details" if which == "sample" else "details:not(.also)"  # many, and all alike
+    found.page.evaluate(f"for (const each of document.querySelectorAll('{which_open}')) each.open = true")
     rules = {
         "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}
     }

@@ -52,7 +52,8 @@ const start = async (figure) => {
   const loss = JSON.parse(figure.dataset.loss);
   const entries = kind.entries(results, loss);
   const context = kind.context(results, loss);
-  const place = make('div', {className: 'drawing'});
+  const place = make('div', {className: 'drawing', tabIndex: 0, role: 'region'}); // it scrolls where there is little room
+  place.setAttribute('aria-label', `The ${figure.dataset.chart} chart of ${loss}`);
   const note = make('figcaption', {className: 'faint'});
   const body = make('div', {className: 'scroll', tabIndex: 0, role: 'region'});
   body.setAttribute('aria-label', `The chart of ${loss} as a table`);
