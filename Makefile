@@ -34,7 +34,7 @@ test: lint types layers ## what CI runs: lint, types, layers, tests, and a check
 test-slow: $(READY) ## the tests left out of `make test`
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m slow
 
-mutants: $(READY) ## of each spec, the broken losses that are caught and the right ones that are blamed
+mutants: $(READY) ## of each spec, the broken losses that are caught and told by kind, and the right ones that are blamed
 	$(BIN)/python tests/mutant_table.py --jobs $(WORKERS)
 
 bench: $(READY) ## what verification costs, beside a harness by hand; figures go to reports/out/bench.json

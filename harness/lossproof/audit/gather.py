@@ -21,7 +21,7 @@ BUDGET = {"eager": 200, "compiled": 40, "breakdown": 64}
 """How many calls a finding may cost to be cut down; compiled code compiles for every new shape.
 
 So does eager code of a framework that compiles its operations, where rows cannot be filled up. breakdown: to find
-where a finding of eager code sets in.
+where a finding of eager code sets in; one that is waived is known, and costs nothing.
 """
 
 OF_WAIVED = 5
@@ -99,7 +99,8 @@ def findings_of(ledger: Ledger, keep: set[str], pool: tuple[int, ...]) -> dict[s
         else:
             continue
         diagnosis = inquiry.of(check, case, seen)
-        calls = BUDGET["breakdown"] if ledger.cell.mode == "eager" and not case.variables else 0
+        wanted = ledger.cell.mode == "eager" and waiver is None and not case.variables
+        calls = BUDGET["breakdown"] if wanted else 0
         point = breakdown(ledger.cell, check, case, seen, calls)
         found[identity(ledger.cell, check)] = finding(
             ledger.cell, check, case, seen, waiver, diagnosis, point

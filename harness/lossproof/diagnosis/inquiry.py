@@ -11,7 +11,7 @@ from lossproof.audit.results import Diagnosis, Verdict
 from lossproof.checks import accuracy, gradient
 from lossproof.checks.cell import Cell
 from lossproof.checks.observation import Observation
-from lossproof.diagnosis import conventions, derivatives, exchanges, extremes, ratios, roundings
+from lossproof.diagnosis import clipping, conventions, derivatives, exchanges, extremes, ratios, roundings
 from lossproof.diagnosis.samples import ENOUGH, Facet, Sample, ordinary_cases
 from lossproof.inputs.case import Case
 
@@ -30,7 +30,7 @@ OF_VALUES: tuple[Suspicion, ...] = (
     ratios.factor,
     ratios.constant,
     ratios.power,
-    ratios.clipped,
+    clipping.clipped,
     exchanges.coupled,
 )
 
@@ -44,7 +44,7 @@ OF_GRADIENTS: tuple[Suspicion, ...] = (
     exchanges.exchanged,
     exchanges.gradients_exchanged,
     derivatives.detached,
-    ratios.clipped,
+    clipping.clipped,
     exchanges.coupled,
 )
 
@@ -110,7 +110,7 @@ class Inquiry:
             # what is unexplained about the value shows in its derivative, but for what only a derivative has
             found = self._gradient(case)
             return found if found is not None and found.kind == "nan from 0*inf" else None
-        return self._gradient(case) or self._forward(case, seen)
+        return self._gradient(case)
 
     def _value_right(self, case: Case) -> bool:
         sample = Facet(self.cell, gradient=False).sample(case)
@@ -158,9 +158,6 @@ class Inquiry:
 
     def _gradient(self, case: Case) -> Diagnosis | None:
         return self._of(True, case)
-
-    def _forward(self, case: Case, seen: Observation) -> Diagnosis | None:
-        return None
 
     def _samples(self, facet: Facet, case: Case) -> list[Sample]:
         found = (facet.sample(each) for each in ordinary_cases(self.cell, case))
