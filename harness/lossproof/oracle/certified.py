@@ -144,12 +144,12 @@ def attainable(radius: Radius, middle: Array, storage: Format, working: Format) 
     another one could cancel.
     """
     floor = storage.smallest_normal / 8
-    size = size_of(middle)
-    found = np.broadcast_to(np.asarray(radius + floor), size.shape)
+    found = np.broadcast_to(np.asarray(radius + floor), middle.shape)
     if storage.precision < working.precision:
-        found = found + storage.unit_roundoff * size
-    if most(size) <= storage.largest and most(found) < np.inf:
+        found = found + storage.unit_roundoff * size_of(middle)
+    if largest(middle) <= storage.largest and most(found) < np.inf:
         return np.asarray(found)
+    size = size_of(middle)
     infinite = np.isinf(middle)
     past = ~infinite & ~np.isnan(radius) & (size > storage.largest * (1 + storage.unit_roundoff / 2))
     found = np.where(infinite, np.where(np.asarray(radius) == 0, floor, np.inf), found)
@@ -174,6 +174,13 @@ def size_of(middle: Array) -> Array:
     """|midpoints|, float64."""
     with np.errstate(all="ignore"):
         return np.asarray(np.abs(middle.astype(np.float64, copy=False)))
+
+
+def largest(middle: Array) -> float:
+    """The largest magnitude of midpoints; nan where there is one."""
+    high = np.maximum.reduce(middle, axis=None, initial=0.0)
+    low = np.minimum.reduce(middle, axis=None, initial=0.0)
+    return max(float(high), -float(low)) if high == high else np.nan
 
 
 def most(array: Array) -> Any:

@@ -55,7 +55,7 @@ class Reference:
     @functools.cached_property
     def finite(self) -> bool:
         """Whether the truth is finite everywhere, and within the format."""
-        return bool(certified.most(certified.size_of(self.middle)) <= self.storage.largest)
+        return certified.largest(self.middle) <= self.storage.largest
 
     @functools.cached_property
     def decided(self) -> bool:
@@ -173,7 +173,7 @@ class Evaluation:
         _count.asked += middle.size
         attainable = certified.attainable(radius, middle, storage, self.working)
         void = self._void(node, middle.shape)
-        if np.isnan(certified.most(certified.size_of(middle))):
+        if np.isnan(certified.largest(middle)):
             untold = np.isnan(middle) if void is None else np.isnan(middle) & ~void
             _count.handed_up += int(np.count_nonzero(untold))
             up = ask(untold)
