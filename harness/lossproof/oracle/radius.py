@@ -442,7 +442,7 @@ class Radii:
             shifts *= 1 + 2.0**-8
             shifts += others
             shifts *= out
-            return self._finish(out, shifts)
+            return self.rounding.finish(out, shifts, positive=True)
         near = out * (np.expm1(np.minimum(shifts, 1.0)) + others)
         far = np.minimum(np.exp(np.minimum(found.shifted + shifts, 0.0)), 1.0) / found.total * (1 + others)
         radius = np.where(shifts <= 1.0, near, np.where(exact(x.radius), out, far))

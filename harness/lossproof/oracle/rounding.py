@@ -54,18 +54,24 @@ class Rounding:
         fits = abs(scaled).bit_length() <= self.bits and (not scaled or abs(exact) >= self.least)
         return 0.0 if whole and fits else abs(float(exact)) * self.step
 
-    def finish(self, out: Array, radius: Radius, settle: Settle | None = None) -> Radius:
+    def finish(
+        self, out: Array, radius: Radius, settle: Settle | None = None, *, positive: bool = False
+    ) -> Radius:
         """The radius after the rounding of a step whose midpoints are `out` (float64).
 
         An exact zero or infinity stays exact. inf means past the largest number, as code has it too, and nan
         undecided: not even that an infinity comes out is known. settle: what the radius becomes before the rounding,
-        which it may do only where a midpoint or a radius is infinite or nan; elsewhere it is not asked.
+        which it may do only where a midpoint or a radius is infinite or nan; elsewhere it is not asked. positive:
+        whether no midpoint is below 0.
         """
         if not self.step:
             return radius if settle is None else settle(radius)
-        size = np.asarray(np.abs(out))
-        if not exact(radius):
-            size += radius
+        if positive:
+            size = np.asarray(out + radius)
+        else:
+            size = np.asarray(np.abs(out))
+            if not exact(radius):
+                size += radius
         if not np.maximum.reduce(size, axis=None, initial=0.0) < self.largest:
             return self._past(out, radius if settle is None else settle(radius))
         small = self._small(size)
