@@ -8,6 +8,7 @@ from typing import Any
 
 from lossproof.audit.results import (
     Axis,
+    Bound,
     Diagnosis,
     Finding,
     Plane,
@@ -133,6 +134,16 @@ def full_run() -> Run:
             counts={"0": 30, "17": 4, "60": 1, "inf": 2},
             fixed={"torch": {"refused": 0, "accepted": 2}, "numpy": {"refused": 1, "accepted": 0}},
         ),
+    ]
+    found.implementations = [
+        Bound(
+            "cross_entropy",
+            "torch_functional.cross_entropy",
+            "torch",
+            {"mean_over": "weights"},
+            ("ignore_index", "reduction"),
+        ),
+        Bound("cross_entropy", "textbook.cross_entropy_epsilon", "torch", {"class_weight": None}),
     ]
     found.planes = [plane()]
     found.maps = [

@@ -116,11 +116,12 @@ def test_a_file_of_before_tolerances_and_maps_reads_as_one_without_them(tmp_path
     assert found.results == samples.full_run().results
 
 
-def test_results_tolerances_planes_and_maps_have_a_line_for_each_entry() -> None:
+def test_what_there_is_much_of_has_a_line_for_each_entry() -> None:
     run = samples.full_run()
     lines = report.text(run).splitlines()
     entries = [json.loads(line.strip().rstrip(",")) for line in lines if line.startswith('  {"loss"')]
-    assert len(entries) == len(run.results) + len(run.tolerances) + len(run.planes) + len(run.maps)
+    kinds = (run.results, run.implementations, run.tolerances, run.planes, run.maps)
+    assert len(entries) == sum(len(kind) for kind in kinds)
 
 
 def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:

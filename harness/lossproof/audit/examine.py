@@ -59,8 +59,10 @@ class Examination:
             if not any(row.observations for (name, _), row in self.ledger.rows.items() if name == check):
                 self.ledger.row(check).skip(self._why_not(check))
         findings = findings_of(self.ledger, set(self.cases.fixed()), self.cases.profile.pool)
-        tolerances = tolerances_of(self.ledger)
-        return results_of(self.ledger, findings), list(findings.values()), tolerances
+        results = results_of(self.ledger, findings)
+        if self.examined.worst is not None:
+            results = self.examined.worst.told(results)
+        return results, list(findings.values()), tolerances_of(self.ledger)
 
     def _examine_law(self, name: str) -> None:
         check = laws.PREFIX + name

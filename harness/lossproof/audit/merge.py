@@ -13,6 +13,7 @@ def ordered(run: Run) -> Run:
     """The run, with all that it holds sorted, so that equal runs are equal files."""
     run.results.sort(key=_of_row)
     run.findings.sort(key=_of_finding)
+    run.implementations.sort(key=lambda each: (each.loss, each.implementation, each.framework))
     run.tolerances.sort(key=_of_tolerance)
     run.planes.sort(key=lambda plane: plane.loss)
     run.maps.sort(key=_of_map)
@@ -29,6 +30,7 @@ def merged(runs: Sequence[Run], seed: int, profile: str) -> Run:
         whole.seconds += run.seconds
         whole.cells += run.cells
         whole.cached += run.cached
+        whole.implementations += (each for each in run.implementations if each not in whole.implementations)
         whole.tolerances += run.tolerances
         whole.planes += (each for each in run.planes if each not in whole.planes)
         whole.maps += (each for each in run.maps if each not in whole.maps)

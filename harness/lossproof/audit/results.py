@@ -29,6 +29,18 @@ def blamed(fail_on: str) -> frozenset[Verdict]:
 
 
 @dataclass(frozen=True)
+class Worst:
+    """The worst inputs that a deep search found, encoded as in a finding.
+
+    error: how far from the truth, in attainable errors; up to 8 pass.
+    """
+
+    error: float
+    inputs: dict[str, Any]
+    parameters: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class Result:
     """One row: one check of one implementation at one dtype, device and mode.
 
@@ -36,6 +48,7 @@ class Result:
     regime: the regime that the row is about; None where the check spans them all.
     cases: how many elements were compared; undecided: how many could not be decided.
     bits_lost: the worst over the cases; inf for a nan or inf where the truth has none; None where not measured.
+    worst: in the deep profile, at the row of accuracy and of gradient in whose regime the worst inputs lie.
     """
 
     loss: str
@@ -52,6 +65,7 @@ class Result:
     bits_lost: float | None = None
     reason: str | None = None
     finding: str | None = None
+    worst: Worst | None = None
 
 
 @dataclass(frozen=True)
@@ -66,7 +80,8 @@ class Diagnosis:
 class Finding:
     """A failed check with its minimal case.
 
-    spec: the path of the spec, where it is a user's own.
+    spec: the path of the spec, where it is a user's own. breakdown: where the mistake sets in: the "magnitude"'s name,
+    the "value" up to which (or down to which) results are right, and both as a "text"; None where that was not found.
 
     inputs, expected, attainable and got hold encoded arrays (audit/encoding.py): floats are exact
     hexadecimal strings, integers and booleans plain, nesting is the shape.
@@ -97,6 +112,7 @@ class Finding:
     target: str
     spec: str = ""
     waiver: str | None = None
+    breakdown: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -117,6 +133,22 @@ class Objection:
     kind: str
     where: str
     message: str
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What an implementation does with the parameters of its loss: its conventions.
+
+    fixed: those that it has built in, by name, at their values. takes: those that it is called with. The others have
+    the spec's default. spec: the path of the spec, where it is a user's own.
+    """
+
+    loss: str
+    implementation: str
+    framework: str
+    fixed: dict[str, Any] = field(default_factory=dict)
+    takes: tuple[str, ...] = ()
+    spec: str = ""
 
 
 @dataclass(frozen=True)
@@ -186,7 +218,8 @@ class Run:
     """Everything a run found; results and findings are sorted, so that equal runs are equal files.
 
     cells: how many were examined; cached: how many of them by an earlier run. objections: what a gate holds
-    against waivers. planes, maps: empty where no report asked for them.
+    against waivers. implementations: each that was planned, skipped ones too. planes, maps: empty where no report asked
+    for them.
     """
 
     lossproof: str
@@ -200,6 +233,7 @@ class Run:
     cells: int = 0
     cached: int = 0
     objections: list[Objection] = field(default_factory=list)
+    implementations: list[Bound] = field(default_factory=list)
     tolerances: list[Tolerance] = field(default_factory=list)
     planes: list[Plane] = field(default_factory=list)
     maps: list[StabilityMap] = field(default_factory=list)

@@ -13,7 +13,7 @@ from lossproof.audit.environment import environment
 from lossproof.audit.events import CellFinished, Listener, ProblemMet, RunFinished, RunStarted
 from lossproof.audit.merge import ordered
 from lossproof.audit.planned import Plan, PlannedCell
-from lossproof.audit.results import Problem, Result, Run, Verdict
+from lossproof.audit.results import Bound, Problem, Result, Run, Verdict
 from lossproof.audit.reuse.cell_cache import CellCache, Entry, Watch
 from lossproof.audit.reuse.own_laws import false_laws
 from lossproof.checks import NAMES, answers, laws
@@ -31,6 +31,7 @@ def run(plan: Plan, listener: Listener) -> Run:
     if options.maps:
         wanted = maps.wanted(wanted, options.modes)
     found.cells = len(wanted)
+    found.implementations = _bound(plan)
     listener(RunStarted(len(wanted)))
     for problem in plan.problems:
         _meet(problem, found, listener)
@@ -55,6 +56,12 @@ def run(plan: Plan, listener: Listener) -> Run:
     found.seconds = time.perf_counter() - begun
     listener(RunFinished(found))
     return found
+
+
+def _bound(plan: Plan) -> list[Bound]:
+    """What each implementation of a plan does with its loss's parameters."""
+    every = {(i.loss, i.name, i.framework): i for i in (cell.implementation for cell in plan.cells)}
+    return [Bound(*of, dict(i.fixed), tuple(sorted(i.free)), i.spec) for of, i in every.items()]
 
 
 def _meet(problem: Problem, found: Run, listener: Listener) -> None:

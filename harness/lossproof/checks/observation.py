@@ -47,7 +47,11 @@ _VERDICTS = {
 
 def from_judgement(judgement: Judgement, reference: Reference, got: Array, quantity: str) -> Observation:
     """The observation of a judged array of results."""
-    undecided = int(np.count_nonzero(judgement.verdicts == oracle_verdict.UNDECIDED))
+    if judgement.passed:
+        count = judgement.verdicts.size
+        lost = math.log2(max(1.0, judgement.most)) if count else None
+        return Observation(Verdict.PASS, count, 0, lost, quantity=quantity)
+    undecided = judgement.undecided
     compared = judgement.verdicts.size - undecided
     worst = judgement.worst
     if worst is None:
