@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 
 from lossproof.audit import maps
@@ -134,7 +135,7 @@ def test_a_point_past_the_last_failure_is_no_breakdown_and_an_unknown_one_does_n
     known, last = [True] * 8, grid.x[-1]
 
     def breaks(known: list[bool], failed: list[bool]) -> float | None:
-        return canvas._breaks(maps.np.array(known), maps.np.array(failed))
+        return canvas._breaks(np.array(known), np.array(failed))
 
     assert breaks(known, [True] * 7 + [False]) is None
     assert breaks(known, [False] * 7 + [True]) == last
