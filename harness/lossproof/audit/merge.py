@@ -24,6 +24,8 @@ def merged(runs: Sequence[Run], seed: int, profile: str) -> Run:
     """Runs of the same seed and profile as one. What several of them found alike is there once."""
     whole = Run(lossproof.__version__, seed, profile, runs[0].environment if runs else environment())
     findings: dict[str, list[Finding]] = {}
+    tolerances: dict[tuple[str, ...], Tolerance] = {}
+    maps: dict[tuple[str, ...], StabilityMap] = {}
     for run in runs:
         whole.results += run.results
         whole.problems += (each for each in run.problems if each not in whole.problems)
@@ -31,13 +33,14 @@ def merged(runs: Sequence[Run], seed: int, profile: str) -> Run:
         whole.cells += run.cells
         whole.cached += run.cached
         whole.implementations += (each for each in run.implementations if each not in whole.implementations)
-        whole.tolerances += run.tolerances
+        tolerances |= {_of_tolerance(each): each for each in run.tolerances}
+        maps |= {_of_map(each): each for each in run.maps}
         whole.planes += (each for each in run.planes if each not in whole.planes)
-        whole.maps += (each for each in run.maps if each not in whole.maps)
         for finding in run.findings:
             same = findings.setdefault(finding.id, [])
             if finding not in same:
                 same.append(finding)
+    whole.tolerances, whole.maps = list(tolerances.values()), list(maps.values())
     whole.results = list(dict.fromkeys(whole.results))
     whole.findings = [finding for same in findings.values() for finding in same]
     return ordered(whole)

@@ -50,7 +50,8 @@ def from_judgement(judgement: Judgement, reference: Reference, got: Array, quant
     if judgement.passed:
         count = judgement.verdicts.size
         lost = math.log2(max(1.0, judgement.most)) if count else None
-        return Observation(Verdict.PASS, count, 0, lost, quantity=quantity)
+        judged = (Judged(judgement, got),) if count else ()
+        return Observation(Verdict.PASS, count, 0, lost, quantity=quantity, judged=judged)
     undecided = judgement.undecided
     compared = judgement.verdicts.size - undecided
     worst = judgement.worst

@@ -81,6 +81,7 @@ def gate(
         cache=not no_cache,
         waivers=tuple(accepted),
         fail_on=given.one_of("--fail-on", fail_on or said.fail_on, FAIL_ON),
+        maps=html is not None,
     )
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     outputs = Outputs(
