@@ -174,10 +174,12 @@ def examine(
         i, library.get(i.loss), framework(i.framework), planned.device, planned.mode, planned.dtype, siblings
     )
     profile = PROFILES[settings.profile]
-    results, findings = Examination(
+    examination = Examination(
         cell, profile, settings.seed, settings.regimes, settings.every_waiver(), planned.share, false_laws,
         settings.fail_on,
-    ).run()  # fmt: skip
+    )  # fmt: skip
+    with cell.framework.one_thread():
+        results, findings = examination.run()
     return CellFinished(
         i.name, i.loss, i.framework, planned.device, planned.mode, planned.dtype, tuple(results), tuple(findings),
         time.perf_counter() - begun,
