@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup audit test test-slow mutants bench lint types layers format clean distclean
+.PHONY: help setup audit test test-slow mutants bench charts lint types layers format clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,11 +34,14 @@ test: lint types layers ## what CI runs: lint, types, layers, tests, and a check
 test-slow: $(READY) ## the tests left out of `make test`
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m slow
 
-mutants: $(READY) ## of each spec, the broken losses that are caught and the right ones that are blamed
+mutants: $(READY) ## of each spec, the broken losses that are caught and told by kind, and the right ones that are blamed
 	$(BIN)/python tests/mutant_table.py --jobs $(WORKERS)
 
 bench: $(READY) ## what verification costs, beside a harness by hand; figures go to reports/out/bench.json
 	PYTHONPATH=tests $(BIN)/python -m benchmarks --json $(OUT)/bench.json
+
+charts: $(READY) ## make anew what the report draws with: reports/templates/charts and vendor
+	$(BIN)/python reports/make_charts.py
 
 lint: $(READY) ## ruff: mistakes and formatting
 	$(BIN)/ruff check .

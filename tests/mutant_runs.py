@@ -1,14 +1,17 @@
 """Runs of the broken and the right losses of tests/mutants, for the tests and for `make mutants`.
 
-Each file of broken ones says in CAUGHT_BY which checks must fail on each.
+Each file of broken ones says in CAUGHT_BY which checks must fail on each, in KINDS which kinds of mistake are right to
+tell of each, and in NOT_TOLD for which of them no such kind is told yet.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from unittest.mock import patch
 
 from lossproof.audit import gather
@@ -39,6 +42,9 @@ REGIMES_IN_JAX = {
     "right_jax_families": ("ordinary", "equal"),
 }
 """Each operation compiles for each shape, so that a file takes a minute with all of them."""
+
+GENERIC = frozenset({"unexplained", "another formula", "another derivative", "out of range"})
+"""Kinds that claim nothing in particular: where a particular one is right, they have not told it, and are not wrong."""
 
 BLAMED = (Verdict.FAIL, Verdict.ERROR)
 
@@ -82,14 +88,31 @@ def losses_of(file: Path) -> dict[str, str]:
     return {each.name.rpartition(".")[2]: each.loss for each in found}
 
 
-def caught_by(file: Path) -> dict[str, tuple[str, ...]]:
-    """What must fail on each function of a file of broken losses."""
+@functools.cache
+def _module(file: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(f"mutants_{file.stem}", file)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    found: dict[str, tuple[str, ...]] = module.CAUGHT_BY
+    return module
+
+
+def caught_by(file: Path) -> dict[str, tuple[str, ...]]:
+    """What must fail on each function of a file of broken losses."""
+    found: dict[str, tuple[str, ...]] = _module(file).CAUGHT_BY
+    return found
+
+
+def kinds_of(file: Path) -> dict[str, tuple[str, ...]]:
+    """The kinds of mistake that are right to tell of each function of a file of broken losses."""
+    found: dict[str, tuple[str, ...]] = _module(file).KINDS
+    return found
+
+
+def not_told(file: Path) -> tuple[str, ...]:
+    """The functions of a file of broken losses for which no right kind is told."""
+    found: tuple[str, ...] = getattr(_module(file), "NOT_TOLD", ())
     return found
 
 
@@ -101,12 +124,14 @@ def function_of(row: Result | Finding) -> str:
 class Caught:
     """By function of a file of broken losses: the checks that must fail, those that ran, those that failed.
 
-    kinds: of the mistake, as the finding of the first check that must fail tells it.
+    right: the kinds of mistake that are right to tell. kinds: the one that is told, by the finding of the first check
+    that must fail.
     """
 
     expected: dict[str, tuple[str, ...]]
     seen: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     failed: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    right: dict[str, tuple[str, ...]] = field(default_factory=dict)
     kinds: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -114,13 +139,24 @@ class Caught:
         """Functions on which a check that must fail has not."""
         return tuple(name for name in self.expected if not self.failed[name].issuperset(self.expected[name]))
 
+    @property
+    def told(self) -> tuple[str, ...]:
+        """Functions whose mistake is told by a right kind."""
+        return tuple(name for name, right in self.right.items() if self.kinds.get(name) in right)
 
+    @property
+    def told_wrong(self) -> dict[str, str]:
+        """By function, a particular kind that is not its mistake's."""
+        return {n: k for n, k in self.kinds.items() if n not in self.told and k not in GENERIC}
+
+
+@functools.cache
 def caught(file: Path) -> Caught:
     """Check a file of broken losses, those again that were missed, with other cases.
 
     The verdicts alone are asked for, so no case is cut down.
     """
-    found, regimes = Caught(caught_by(file)), regimes_of(file)
+    found, regimes = Caught(caught_by(file), right=kinds_of(file)), regimes_of(file)
     for seed in TRIES if not regimes else TRIES[:1]:
         functions = found.missed if seed != TRIES[0] else ()
         with patch.dict(gather.BUDGET, dict.fromkeys(gather.BUDGET, 0)):

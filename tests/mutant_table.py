@@ -1,5 +1,6 @@
-"""`python mutant_table.py [FILE…] [--jobs N]`, in tests/: of each spec, the broken losses that are caught and the right
-ones that are blamed. `make mutants` calls it; exit code 1 where one is missed or blamed.
+"""`python mutant_table.py [FILE…] [--jobs N]`, in tests/: of each spec, the broken losses that are caught, those whose
+kind of mistake is told, and the right ones that are blamed. `make mutants` calls it; exit code 1 where one is missed,
+blamed or told by a wrong kind.
 
 FILE: names of files in tests/mutants, without the ending; all of them unless given.
 """
@@ -25,16 +26,17 @@ from mutant_runs import FAST_IN_JAX, FILES, blamed, caught, in_jax, losses_of
 
 @dataclass
 class Tally:
-    """By spec: broken versions, those that were caught, right versions, those that were blamed; and what is wrong."""
+    """By spec: broken versions, those caught, those told by their kind, right versions, those blamed; what is wrong."""
 
     broken: Counter[str] = field(default_factory=Counter)
     caught: Counter[str] = field(default_factory=Counter)
+    told: Counter[str] = field(default_factory=Counter)
     right: Counter[str] = field(default_factory=Counter)
     blamed: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
 
     def add(self, other: Tally) -> None:
-        for name in ("broken", "caught", "right", "blamed"):
+        for name in ("broken", "caught", "told", "right", "blamed"):
             getattr(self, name).update(getattr(other, name))
         self.wrong += other.wrong
 
@@ -53,6 +55,9 @@ def tally(file: Path) -> Tally:
         seen = caught(file)
         found.broken.update(losses.values())
         found.caught.update(loss for name, loss in losses.items() if name not in seen.missed)
+        found.told.update(losses[name] for name in seen.told)
+        for name, kind in seen.told_wrong.items():
+            found.wrong.append(f"told wrong: {file.stem}.{name} of {losses[name]} as {kind}")
         for name in seen.missed:
             needed = ", ".join(sorted({*seen.expected[name]} - seen.failed[name]))
             found.wrong.append(f"missed: {file.stem}.{name} of {losses[name]} passes {needed}")
@@ -62,14 +67,18 @@ def tally(file: Path) -> Tally:
 def table(found: Tally) -> Table:
     out = Table(box=None, pad_edge=False)
     out.add_column("spec")
-    for name in ("broken", "caught", "missed", "right", "blamed"):
+    for name in ("broken", "caught", "missed", "kind told", "right", "blamed"):
         out.add_column(name, justify="right")
     for spec in (*library.names(), "total"):
-        numbers = [
+        broken, caught_, missed, told, right, blamed_ = (
             each.total() if spec == "total" else each[spec]
-            for each in (found.broken, found.caught, found.broken - found.caught, found.right, found.blamed)
-        ]
-        out.add_row(spec, *map(str, numbers), style="bold" if spec == "total" else "")
+            for each in (
+                found.broken, found.caught, found.broken - found.caught, found.told, found.right, found.blamed,
+            )
+        )  # fmt: skip
+        share = f"{told} ({told / broken:.0%})" if broken else "0"
+        numbers = (str(broken), str(caught_), str(missed), share, str(right), str(blamed_))
+        out.add_row(spec, *numbers, style="bold" if spec == "total" else "")
     return out
 
 

@@ -6,7 +6,19 @@ import dataclasses
 import math
 from typing import Any
 
-from lossproof.audit.results import Diagnosis, Finding, Problem, Result, Run, Verdict
+from lossproof.audit.results import (
+    Axis,
+    Bound,
+    Diagnosis,
+    Finding,
+    Plane,
+    Problem,
+    Result,
+    Run,
+    StabilityMap,
+    Tolerance,
+    Verdict,
+)
 
 SCRIPT = "<script>alert('x')</script>"
 
@@ -58,6 +70,47 @@ def finding(**changes: Any) -> Finding:
     return dataclasses.replace(found, **changes)
 
 
+def tolerance(**changes: Any) -> Tolerance:
+    found = Tolerance(
+        loss="cross_entropy",
+        implementation="torch_functional.cross_entropy",
+        framework="torch",
+        device="cpu",
+        mode="eager",
+        dtype="float32",
+        quantity="value",
+        regime="ordinary",
+        counts={"exact": 700, "-6": 12, "-2": 180, "-1": 300, "0": 8},
+        fixed={"torch": {"refused": 3, "accepted": 0}, "numpy": {"refused": 41, "accepted": 0}},
+    )
+    return dataclasses.replace(found, **changes)
+
+
+def plane(**changes: Any) -> Plane:
+    found = Plane(
+        loss="cross_entropy",
+        x=Axis("common offset", "log", [1.0, 100.0, 1e4, 1e6]),
+        y=Axis("gap", "log", [0.001, 1.0, 30.0]),
+        text="Two classes, the label's logit below the other by the gap, both moved by the common offset.",
+    )
+    return dataclasses.replace(found, **changes)
+
+
+def stability_map(**changes: Any) -> StabilityMap:
+    found = StabilityMap(
+        loss="cross_entropy",
+        implementation="torch_functional.cross_entropy",
+        framework="torch",
+        device="cpu",
+        mode="eager",
+        dtype="float32",
+        quantity="value",
+        bits=[[0.0, 0.0, 0.3, None], [0.0, 0.0, 0.0, 0.0], [0.0, 0.1, 0.0, 0.0]],
+        breakdown=[None, None, None],
+    )
+    return dataclasses.replace(found, **changes)
+
+
 def run(*results: Result, findings: tuple[Finding, ...] = (), problems: tuple[Problem, ...] = ()) -> Run:
     environment = {"python": "3.11.9", "libraries": {"torch": "2.13.0", "jax": None}, "devices": ["cpu"]}
     return Run("0.1.0", 7, "quick", environment, list(results), list(findings), list(problems), 12.34)
@@ -69,6 +122,43 @@ def clean_run() -> Run:
 
 def full_run() -> Run:
     """One of everything."""
+    found = _rows_and_findings()
+    broken = {"implementation": "textbook.cross_entropy_epsilon"}
+    found.tolerances = [
+        tolerance(),
+        tolerance(quantity="gradient"),
+        tolerance(regime="confident", counts={"-1": 60, "0": 4}, fixed={}),
+        tolerance(
+            **broken,
+            regime="confident",
+            counts={"0": 30, "17": 4, "60": 1, "inf": 2},
+            fixed={"torch": {"refused": 0, "accepted": 2}, "numpy": {"refused": 1, "accepted": 0}},
+        ),
+    ]
+    found.implementations = [
+        Bound(
+            "cross_entropy",
+            "torch_functional.cross_entropy",
+            "torch",
+            {"mean_over": "weights"},
+            ("ignore_index", "reduction"),
+        ),
+        Bound("cross_entropy", "textbook.cross_entropy_epsilon", "torch", {"class_weight": None}),
+    ]
+    found.planes = [plane()]
+    found.maps = [
+        stability_map(),
+        stability_map(quantity="gradient"),
+        stability_map(
+            **broken,
+            bits=[[0.0, 4.5, "nan", "inf"], [0.0, 7.2, 12.0, "nan"], [16.4, 16.4, "-inf", None]],
+            breakdown=[1e4, 1e4, 1.0],
+        ),
+    ]
+    return found
+
+
+def _rows_and_findings() -> Run:
     wrong = {"implementation": "textbook.cross_entropy_epsilon", "verdict": Verdict.FAIL, "bits_lost": 16.4}
     return run(
         result(),
@@ -132,6 +222,15 @@ def full_run() -> Run:
 def hostile_run() -> Run:
     """Markup and terminal codes in every text that others write."""
     evil = f"{SCRIPT}\x1b[31m[bold]\x07"
+    found = _hostile_rows(evil)
+    named = {"loss": evil, "implementation": f"{evil}.{evil}"}
+    found.tolerances = [tolerance(**named, regime=evil)]
+    found.planes = [plane(loss=evil, x=Axis(evil, "log", [1.0, 2.0, 3.0, 4.0]), text=evil)]
+    found.maps = [stability_map(**named)]
+    return found
+
+
+def _hostile_rows(evil: str) -> Run:
     return run(
         result(
             loss=evil,

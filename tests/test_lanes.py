@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from concurrent.futures import Future
 from typing import Any
 
 import pytest
 
-from lossproof.audit import lanes
+from lossproof.audit import forks, lanes
 from lossproof.audit.cost import seconds
 from lossproof.audit.run import _together
 from lossproof.audit.share import ALL
@@ -26,7 +27,7 @@ class Fake(lanes._Lane):
     """A lane whose batches take the time that they are said to take, and no time at all."""
 
     def __init__(self, log: list[Fake]) -> None:
-        super().__init__()
+        super().__init__(())
         self.did: list[tuple[str, int]] = []
         self.busy = 0.0
         log.append(self)
@@ -59,7 +60,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[Fake]:
         future.set_result([])
         return type("Done", (), {"done": {future}})
 
-    monkeypatch.setattr(lanes, "_Lane", lambda: Fake(log))
+    monkeypatch.setattr(lanes, "_Lane", lambda frameworks: Fake(log))
     monkeypatch.setattr(lanes, "wait", first_done)
     return log
 
@@ -115,3 +116,33 @@ def test_the_cells_of_a_batch_that_ended_the_process_are_tried_one_by_one(
     monkeypatch.setattr(Fake, "end", end)
     found = list(lanes.examine([batch("torch", 3), batch("jax", 1)], 2))
     assert [(len(each.orders), results) for each, results in found] == [(1, [])] * 4
+
+
+def _modules_and_threads(to: Any) -> None:
+    import os
+    import sys
+
+    to.send(("torch" in sys.modules, len(os.listdir(f"/proc/{os.getppid()}/task"))))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux alone")
+def test_workers_are_forked_from_one_process_of_one_thread_that_has_imported_pytorch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("torch")
+    for name in forks.THREADS:
+        monkeypatch.delenv(name, raising=False)
+    context = forks.context(["torch"])
+    assert context.get_start_method() == "forkserver"
+    here, there = context.Pipe()
+    process = context.Process(target=_modules_and_threads, args=[there])
+    process.start()
+    assert here.recv() == (True, 1)
+    process.join()
+
+
+def test_workers_are_started_anew_where_libraries_are_told_to_use_threads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
+    assert forks.context(["torch"]).get_start_method() == "spawn"

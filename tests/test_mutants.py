@@ -1,4 +1,5 @@
-"""Broken losses are caught by the check that fits the mistake; right ones in other styles are never blamed.
+"""Broken losses are caught by the check that fits the mistake, and told by its kind; right ones in other styles are
+never blamed.
 
 tests/mutants holds both, mutant_runs.py runs them.
 """
@@ -14,7 +15,7 @@ import pytest
 
 import mutant_table
 from lossproof.spec import library
-from mutant_runs import BROKEN, RIGHT, blame, blamed, caught, check, in_jax
+from mutant_runs import BROKEN, RIGHT, blame, blamed, caught, check, in_jax, kinds_of, not_told
 
 SEEDS = (0, 1, 2)
 
@@ -33,7 +34,13 @@ def id_of(file: Path) -> str:
     return file.stem
 
 
-@pytest.mark.parametrize("file", BROKEN, ids=id_of)
+in_one_process = [
+    pytest.param(file, marks=pytest.mark.xdist_group(file.stem), id=id_of(file)) for file in BROKEN
+]
+"""A file is run once for all that is asked of it."""
+
+
+@pytest.mark.parametrize("file", in_one_process)
 def test_each_broken_loss_fails_on_the_checks_that_fit_its_mistake(file: Path) -> None:
     if in_jax(file):
         pytest.importorskip("jax")
@@ -42,6 +49,24 @@ def test_each_broken_loss_fails_on_the_checks_that_fit_its_mistake(file: Path) -
     unknown = {name: set(checks) - found.seen[name] for name, checks in found.expected.items()}
     assert not any(unknown.values()), f"no such check: {unknown}"
     assert {name: (found.expected[name], sorted(found.failed[name])) for name in found.missed} == {}
+
+
+@pytest.mark.parametrize("file", in_one_process)
+def test_each_mistake_is_told_by_its_kind_and_none_by_another(file: Path) -> None:
+    if in_jax(file):
+        pytest.importorskip("jax")
+    found = caught(file)
+    assert set(found.right) == set(found.expected), "CAUGHT_BY and KINDS name different functions"
+    assert found.told_wrong == {}
+    silent = set(found.expected) - set(found.told) - set(not_told(file))
+    assert {name: (found.right[name], found.kinds.get(name)) for name in silent} == {}
+
+
+def test_four_of_five_mistakes_are_told_by_their_kind() -> None:
+    every = [name for file in BROKEN for name in kinds_of(file)]
+    silent = [name for file in BROKEN for name in not_told(file)]
+    assert {name for file in BROKEN for name in not_told(file)} <= set(every)
+    assert len(silent) <= len(every) / 5
 
 
 def declared(files: list[Path]) -> dict[str, set[str]]:
@@ -72,6 +97,7 @@ SQUARES = """
 from lossproof import implements
 
 CAUGHT_BY = {"squares": ("accuracy",)}
+KINDS = {"squares": ("constant factor",)}
 
 @implements("mse", framework="numpy", dtypes=["float32"])
 def squares(prediction, target):
@@ -86,6 +112,7 @@ def test_the_table_counts_what_is_missed_and_what_is_blamed(tmp_path: Path, fact
         (tmp_path / f"{name}.py").write_text(SQUARES.replace("FACTOR", factor))
     found = mutant_table.tally(tmp_path / "of_mine.py")
     assert (found.broken["mse"], found.caught["mse"], len(found.wrong)) == (1, wrong, 1 - wrong)
+    assert found.told["mse"] == wrong
     found = mutant_table.tally(tmp_path / "right_of_mine.py")
     assert (found.right["mse"], found.blamed["mse"], bool(found.wrong)) == (1, wrong, bool(wrong))
 

@@ -24,6 +24,7 @@ from lossproof.oracle.arb_tier import ArbArithmetic, balls, precision
 from lossproof.oracle.certified import exact_bindings
 from lossproof.oracle.evaluate import evaluate
 from lossproof.oracle.reference import Point, Reference, references
+from lossproof.oracle.rounding import Rounding
 from lossproof.oracle.verdict import DEGRADED, FAIL, PASS, UNDECIDED, Ground, Judgement, judge
 
 try:
@@ -705,3 +706,16 @@ def test_balls_of_every_dtype_are_exact() -> None:
         x = np.array([0.1, 3.0, 1e-6]).astype(numpy_dtype(storage))
         assert [float(b) for b in balls(x)] == x.astype(np.float64).tolist()
         assert all(b.is_exact() for b in balls(x))
+
+
+@pytest.mark.parametrize("positive", [False, True])
+@pytest.mark.parametrize("radius", [0.0, 1e-9, np.inf])
+def test_a_step_writes_to_no_array_that_it_is_given(positive: bool, radius: float) -> None:
+    """Radii are worked out in place, and a node's are read by every node after it."""
+    out = np.array([0.0, 1e-40, 1.0, 3e38])
+    radii = np.full(4, radius)
+    for array in (out, radii):
+        array.setflags(write=False)
+    found = Rounding.of(FORMATS["float32"]).finish(out, radii, positive=positive)
+    assert found is not radii
+    assert np.all(np.asarray(found) >= radii)

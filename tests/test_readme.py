@@ -94,7 +94,7 @@ def test_the_json_that_is_described_is_the_schema() -> None:
     described = README.partition("## JSON")[2].partition("## Limits")[0]
     keys = set(re.findall(r'"(\w+)"', described))
     allowed = {*schema["properties"], "kind", "text"}
-    for part in ("result", "finding", "problem"):
+    for part in ("result", "finding", "problem", "bound", "breakdown", "worst"):
         allowed |= set(schema["$defs"][part]["properties"])
         assert set(schema["$defs"][part]["required"]) <= keys
     assert keys <= allowed

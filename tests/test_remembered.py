@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lossproof.checks import answers
 from lossproof.expression import primitives as p
 from lossproof.expression.node import Node
 from lossproof.floats import FORMATS
+from lossproof.inputs import Case
 from lossproof.oracle import certified, remembered
 from lossproof.oracle.certified import Question
 from lossproof.oracle.point import Point
@@ -98,3 +100,21 @@ def test_a_kept_answer_cannot_be_written_to(asked: list[Question]) -> None:
     found = remembered.certify(question())
     with pytest.raises(ValueError, match="read-only"):
         found.middle[0] = 0
+
+
+def test_cases_that_differ_in_one_entry_have_answers_of_their_own() -> None:
+    """Whichever entry it is: the hash of a case looks at some of them alone."""
+    spec, answers_of = library.get("cross_entropy"), []
+    answers.forget()
+    for places in ([], [5], [700]):
+        logits = np.zeros((64, 16), np.float32)
+        logits.flat[places] = 3.0
+        case = Case("cross_entropy", "float32", "ordinary", {"logits": logits, "labels": np.zeros(64, np.int64)},
+                    spec.defaults())  # fmt: skip
+        found = answers.value_reference(spec, case, FORMATS["float32"], False)
+        assert answers.value_reference(spec, case, FORMATS["float32"], False) is found
+        answers_of.append(found.expected)
+    answers.forget()
+    plain, first, second = answers_of
+    assert np.flatnonzero(first != plain).tolist() == [5 // 16]
+    assert np.flatnonzero(second != plain).tolist() == [700 // 16]

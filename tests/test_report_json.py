@@ -108,6 +108,22 @@ def test_a_file_that_is_no_run_is_one_line_with_its_place(content: str, message:
     assert "\n" not in str(caught.value)
 
 
+def test_a_file_of_before_tolerances_and_maps_reads_as_one_without_them(tmp_path: Path) -> None:
+    path = tmp_path / "old.json"
+    path.write_text(_broken(lambda d: [d.pop(key) for key in ("tolerances", "planes", "maps")]))
+    found = report.read(path)
+    assert (found.tolerances, found.planes, found.maps) == ([], [], [])
+    assert found.results == samples.full_run().results
+
+
+def test_what_there_is_much_of_has_a_line_for_each_entry() -> None:
+    run = samples.full_run()
+    lines = report.text(run).splitlines()
+    entries = [json.loads(line.strip().rstrip(",")) for line in lines if line.startswith('  {"loss"')]
+    kinds = (run.results, run.implementations, run.tolerances, run.planes, run.maps)
+    assert len(entries) == sum(len(kind) for kind in kinds)
+
+
 def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be read"):
         report.read(tmp_path / "none.json")

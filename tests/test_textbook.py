@@ -60,7 +60,7 @@ KINDS = {
     "log_of_unshifted_sum": {"overflows", "underflows"},
     "log_of_softmax": {"underflows"},
     # another row decides how far a row may lie below the maximum
-    "one_maximum_for_the_batch": {"batch coupled", "out of range"},
+    "one_maximum_for_the_batch": {"batch coupled"},
     "softmax_over_the_batch": {"wrong axis"},
     "epsilon_in_log": {"saturates"},
     "clipped_probabilities": {"saturates"},

@@ -1,6 +1,6 @@
 """Broken versions of bce_with_logits, sigmoid_focal and hinge, one mistake each.
 
-CAUGHT_BY names for each the checks that must fail on it.
+CAUGHT_BY names for each the checks that must fail on it, KINDS the kinds of mistake that its diagnosis may tell.
 """
 
 from __future__ import annotations
@@ -45,6 +45,38 @@ CAUGHT_BY = {
     "margin_outside": ("accuracy", "law:what_is_lacking"),
     "slope_beyond_the_margin": ("gradient", "law:gradient"),
     "slope_of_the_target_forgotten": ("gradient", "law:gradient"),
+}
+
+KINDS = {
+    "lowest_target_is_the_negative_one": ("batch coupled",),
+    "derivatives_at_zero_that_do_not_fit": ("wrong at ties",),
+    "minus_forgotten": ("another formula",),
+    "log_one_plus_exp": ("cancels", "overflows"),
+    "clamped_at_minus_100": ("saturates", "cancels"),
+    "clipped_probabilities": ("saturates", "cancels", "epsilon added"),
+    "clipped_by_what_float32_cannot_tell": ("nan from 0*inf", "cancels", "saturates"),
+    "smoothed_with_the_wrong_bracket": ("another formula",),
+    "target_of_the_other_class": ("sign",),
+    "weight_on_both_parts": ("another formula",),
+    "softplus_in_float16": ("overflows", "saturates"),
+    "upstream_ignored": ("ignores cotangent",),
+    "sigmoid_for_softplus": ("another formula",),
+    "missing_by_subtraction": ("cancels",),
+    "alpha_of_the_other_class": ("parameter misused",),
+    "alpha_not_switched_off": ("another formula",),
+    "power_of_what_is_there": ("another formula",),
+    "modulation_detached": ("detached factor",),
+    "power_at_zero": ("nan from 0*inf",),
+    "labels_smoothed_before_p_t": ("another formula",),
+    "gamma_fixed": ("another convention",),
+    "labels_of_zero_and_one": ("another formula",),
+    "margin_fixed": ("another convention",),
+    "wrong_sign": ("sign",),
+    "not_cut_off": ("another formula",),
+    "squared": ("another power",),
+    "margin_outside": ("another formula",),
+    "slope_beyond_the_margin": ("ignores an input", "another derivative"),
+    "slope_of_the_target_forgotten": ("another derivative",),
 }
 
 Array = np.ndarray[Any, np.dtype[Any]]

@@ -1,6 +1,6 @@
 """Broken versions of focal and multi_margin, one mistake each.
 
-CAUGHT_BY names for each the checks that must fail on it.
+CAUGHT_BY names for each the checks that must fail on it, KINDS the kinds of mistake that its diagnosis may tell.
 """
 
 from __future__ import annotations
@@ -38,6 +38,31 @@ CAUGHT_BY = {
     "power_forgotten": ("accuracy", "law:power_two_squares_the_worst"),
     "label_counted_once_in_the_gradient": ("gradient", "law:gradient_sums_to_zero"),
     "squares_overflow_by_the_batch": ("batch_independence",),
+}
+
+KINDS = {
+    "mean_over_the_classes": ("constant factor",),
+    "power_below_one_of_nothing": ("nan from 0*inf", "cancels"),
+    "power_of_the_probability": ("another formula",),
+    "alpha_forgotten": ("another convention",),
+    "epsilon_in_the_logarithm": ("saturates", "cancels", "epsilon added"),
+    "softmax_without_a_shift": ("overflows", "underflows", "cancels"),
+    "modulation_detached": ("detached factor",),
+    "offset_added_back": ("cancels",),
+    "one_hot_times_log_softmax": ("nan from 0*inf", "cancels"),
+    "label_of_the_next_class": ("off by one",),
+    "sigmoid_for_softmax": ("another formula",),
+    "power_left_out_of_the_gradient": ("another derivative", "detached factor"),
+    "label_counted_in": ("constant added", "another formula"),
+    "mean_over_the_others": ("constant factor",),
+    "margin_added_first": ("cancels",),
+    "margin_with_the_wrong_sign": ("sign",),
+    "negatives_cut_at_zero": ("another formula",),
+    "power_of_the_sum": ("another formula",),
+    "worst_class_with_the_label": ("another formula",),
+    "power_forgotten": ("another convention",),
+    "label_counted_once_in_the_gradient": ("another derivative",),
+    "squares_overflow_by_the_batch": ("batch coupled",),
 }
 
 Array = np.ndarray[Any, np.dtype[Any]]

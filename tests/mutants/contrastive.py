@@ -1,6 +1,6 @@
 """Broken versions of InfoNCE, CLIP and NT-Xent, one mistake each.
 
-CAUGHT_BY names for each the checks that must fail on it.
+CAUGHT_BY names for each the checks that must fail on it, KINDS the kinds of mistake that its diagnosis may tell.
 """
 
 from __future__ import annotations
@@ -43,6 +43,43 @@ CAUGHT_BY = {
     "view_of_the_next_example": ("accuracy",),
     "sum_over_the_views": ("accuracy", "law:log_of_the_others_at_identical_embeddings"),
 }
+
+KINDS = {
+    "exponentials_without_a_shift": ("overflows", "underflows", "cancels"),
+    "true_key_missing_from_the_sum": ("another formula",),
+    "keys_not_normalised": ("another formula",),
+    "queries_divided_by_a_batch_norm": ("wrong axis", "batch coupled"),
+    "temperature_multiplied": ("parameter misused",),
+    "keys_of_the_next_rank": ("off by one",),
+    "duplicates_of_the_key_left_out": ("another formula",),
+    "keys_detached": ("detached factor",),
+    "direction_with_a_detached_length": ("detached factor",),
+    "cosines_in_bfloat16": ("low precision",),
+    "epsilon_inside_the_root": ("epsilon added",),
+    "cotangent_ignored": ("ignores cotangent",),
+    "loss_of_the_whole_batch": ("another convention", "wrong shape"),
+    "one_way_alone": ("another formula",),
+    "both_ways_added": ("constant factor",),
+    "scale_clamped_at_a_hundred": ("another convention", "saturates"),
+    "columns_normalised_by_rows": ("wrong axis",),
+    "texts_detached": ("detached factor",),
+    "itself_among_the_candidates": ("another formula",),
+    "itself_found_by_value": ("wrong at ties",),
+    "itself_given_cosine_zero": ("another formula",),
+    "views_without_a_shift": ("overflows", "underflows", "cancels"),
+    "logarithm_of_a_probability": ("saturates", "cancels"),
+    "negatives_of_the_other_side_alone": ("another formula",),
+    "views_of_one_side_alone": ("another formula",),
+    "view_of_the_next_example": ("another formula",),
+    "sum_over_the_views": ("constant factor",),
+}
+
+NOT_TOLD = (
+    "queries_divided_by_a_batch_norm",
+    "columns_normalised_by_rows",
+    "itself_found_by_value",
+    "logarithm_of_a_probability",
+)
 
 pytorch = functools.partial(implements, framework="torch", dtypes=["float32"])
 

@@ -1,6 +1,6 @@
 """Broken versions of the contrastive losses that correct and weight their negatives, one mistake each.
 
-CAUGHT_BY names for each the checks that must fail on it.
+CAUGHT_BY names for each the checks that must fail on it, KINDS the kinds of mistake that its diagnosis may tell.
 """
 
 from __future__ import annotations
@@ -24,6 +24,20 @@ CAUGHT_BY = {
     "weights_detached": ("gradient",),
     "weights_of_the_distance": ("accuracy",),
 }
+
+KINDS = {
+    "exponentials_of_the_authors": ("overflows", "underflows", "cancels"),
+    "correction_without_a_clamp": ("another formula",),
+    "correction_not_divided": ("another formula",),
+    "positives_among_the_negatives": ("another formula",),
+    "clamp_forgets_the_number": ("another formula",),
+    "weights_not_normalised": ("another formula",),
+    "weights_without_the_temperature": ("parameter misused",),
+    "weights_detached": ("detached factor",),
+    "weights_of_the_distance": ("sign",),
+}
+
+NOT_TOLD = ("correction_without_a_clamp", "weights_detached")
 
 pytorch = functools.partial(implements, framework="torch", dtypes=["float32"])
 

@@ -1,6 +1,6 @@
 """Broken versions of cosine_distance, one mistake each.
 
-CAUGHT_BY names for each the checks that must fail on it.
+CAUGHT_BY names for each the checks that must fail on it, KINDS the kinds of mistake that its diagnosis may tell.
 """
 
 from __future__ import annotations
@@ -23,6 +23,19 @@ CAUGHT_BY = {
     "angle_for_its_cosine": ("accuracy", "law:one_minus_the_cosine"),
     "each_with_the_next_target": ("accuracy", "batch_independence"),
 }
+
+KINDS = {
+    "similarity_for_the_distance": ("constant added",),
+    "targets_not_normalised": ("another formula",),
+    "zero_over_zero": ("divides by zero",),
+    "epsilon_added_to_the_product": ("epsilon added",),
+    "squared_distance_not_halved": ("constant factor",),
+    "length_detached": ("detached factor",),
+    "angle_for_its_cosine": ("another formula",),
+    "each_with_the_next_target": ("batch coupled",),
+}
+
+NOT_TOLD = ("length_detached",)
 
 pytorch = functools.partial(implements, framework="torch", dtypes=["float32"])
 

@@ -1,6 +1,6 @@
 """Broken values of nll, cross_entropy and soft_cross_entropy, one mistake each.
 
-CAUGHT_BY names for each the checks that must fail on it.
+CAUGHT_BY names for each the checks that must fail on it, KINDS the kinds of mistake that its diagnosis may tell.
 """
 
 from __future__ import annotations
@@ -53,6 +53,46 @@ CAUGHT_BY = {
     "hard_label_of_targets": ("accuracy", "law:equals_kl_plus_entropy"),
     "soft_mean_over_classes": ("accuracy",),
     "soft_loss_in_float16": ("accuracy",),
+}
+
+KINDS = {
+    "likelihood_without_its_sign": ("sign",),
+    "labels_from_one": ("off by one",),
+    "one_hot_product": ("nan from 0*inf",),
+    "mean_for_rows": ("another convention", "wrong shape"),
+    "log_clamped_at_minus_hundred": ("saturates",),
+    "last_row_dropped": ("batch coupled",),
+    "next_class": ("off by one",),
+    "no_shift": ("overflows", "underflows", "cancels"),
+    "clip_that_rounds_to_one": ("cancels",),
+    "epsilon_that_underflows": ("underflows",),
+    "in_bits": ("constant factor",),
+    "twice": ("constant factor",),
+    "tf32_inside": ("low precision",),
+    "float16_accumulator": ("low precision",),
+    "two_classes_at_most": ("another formula",),
+    "label_missing_from_denominator": ("another formula",),
+    "capped_after_padding": ("another formula", "saturates", "masked entries leak"),
+    "shards_without_a_common_shift": ("overflows", "underflows", "cancels"),
+    "ignored_rows_multiplied_out": ("nan from 0*inf",),
+    "count_times_mean": ("divides by zero",),
+    "weights_for_count": ("another convention",),
+    "weights_applied_twice": ("parameter misused",),
+    "weights_of_the_first_rows": ("parameter misused", "batch coupled"),
+    "sum_of_chunk_means": ("another formula", "constant factor"),
+    "chunks_added_up": ("wrong shape",),
+    "divided_twice": ("constant factor",),
+    "sum_that_is_a_mean": ("another convention", "constant factor"),
+    "labels_overwritten": ("purity",),
+    "zero_if_anything_is_not_finite": ("batch coupled",),
+    "always_float32": ("wrong dtype",),
+    "counts_its_calls": ("determinism",),
+    "masked_soft_target": ("nan from 0*inf",),
+    "nan_to_num": ("drops infinity", "saturates"),
+    "softmax_of_targets": ("another formula",),
+    "hard_label_of_targets": ("another formula",),
+    "soft_mean_over_classes": ("constant factor",),
+    "soft_loss_in_float16": ("low precision",),
 }
 
 Array = np.ndarray[Any, np.dtype[Any]]

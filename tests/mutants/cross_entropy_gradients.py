@@ -1,6 +1,6 @@
 """Cross-entropies with a right value and a wrong derivative, one mistake each.
 
-CAUGHT_BY names for each the checks that must fail on it.
+CAUGHT_BY names for each the checks that must fail on it, KINDS the kinds of mistake that its diagnosis may tell.
 """
 
 from __future__ import annotations
@@ -39,6 +39,33 @@ CAUGHT_BY = {
     "nll_gradient_at_the_next_class": ("gradient",),
     "nll_gradient_everywhere": ("gradient",),
 }
+
+KINDS = {
+    "cotangent_of_the_first_row": ("ignores cotangent",),
+    "cotangent_averaged": ("ignores cotangent",),
+    "cotangent_without_its_sign": ("ignores cotangent",),
+    "sign_of_the_gradient": ("sign",),
+    "half_the_gradient": ("constant factor",),
+    "softmax_over_rows_in_backward": ("wrong axis", "batch coupled"),
+    "label_forgotten": ("detached factor",),
+    "logsumexp_detached": ("detached factor",),
+    "label_detached": ("detached factor",),
+    "shifted_by_the_label": ("cancels",),
+    "backward_of_ignored_rows": ("masked rows leak",),
+    "backward_without_weights": ("another convention",),
+    "backward_of_the_sum": ("constant factor", "another convention"),
+    "masked_out_afterwards": ("nan from 0*inf", "overflows"),
+    "gradient_clipped": ("saturates",),
+    "backward_in_bfloat16": ("low precision",),
+    "softmax_for_gradient": ("detached factor",),
+    "gradient_divided_twice": ("constant factor",),
+    "soft_cotangent_forgotten": ("ignores cotangent",),
+    "soft_targets_swapped": ("sign",),
+    "nll_gradient_at_the_next_class": ("off by one",),
+    "nll_gradient_everywhere": ("another derivative",),
+}
+
+NOT_TOLD = ("shifted_by_the_label",)
 
 Array = np.ndarray[Any, np.dtype[Any]]
 numpy = functools.partial(implements, framework="numpy", dtypes=["float32"])

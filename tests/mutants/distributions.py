@@ -1,6 +1,6 @@
 """Broken versions of js_divergence, z_loss and distillation, one mistake each.
 
-CAUGHT_BY names for each the checks that must fail on it.
+CAUGHT_BY names for each the checks that must fail on it, KINDS the kinds of mistake that its diagnosis may tell.
 """
 
 from __future__ import annotations
@@ -45,6 +45,44 @@ CAUGHT_BY = {
     "divided_by_the_classes": ("accuracy", "law:temperature_one_is_kl_from_logits"),
     "temperature_forgotten_in_the_gradient": ("gradient", "law:gradient"),
 }
+
+KINDS = {
+    "divergence_of_one_side": ("another formula",),
+    "half_forgotten": ("constant factor",),
+    "root_of_the_divergence": ("another power",),
+    "bits_for_nats": ("constant factor",),
+    "zero_times_log_zero": ("nan from 0*inf",),
+    "epsilon_in_both_logarithms": ("epsilon added",),
+    "mean_that_underflows": ("underflows",),
+    "geometric_mean": ("another formula",),
+    "logarithm_of_the_mean_detached_wrongly": ("detached factor",),
+    "cotangent_ignored": ("ignores cotangent",),
+    "mean_over_the_classes": ("constant factor",),
+    "default_for_zero": ("another convention",),
+    "square_forgotten": ("another power", "another formula"),
+    "logarithm_without_a_shift": ("overflows", "underflows"),
+    "one_factor_detached": ("constant factor", "detached factor"),
+    "coefficient_squared": ("parameter misused", "constant factor"),
+    "shifted_to_a_maximum_of_zero": ("another formula",),
+    "two_forgotten": ("constant factor",),
+    "student_with_itself": ("ignores an input",),
+    "temperature_squared_forgotten": ("constant factor",),
+    "student_and_teacher_exchanged": ("swapped arguments",),
+    "temperature_on_the_student_alone": ("another formula",),
+    "multiplied_by_the_temperature": ("another formula", "parameter misused"),
+    "epsilon_in_the_logarithm": ("saturates", "epsilon added"),
+    "entropy_of_the_teacher_left_out": ("another formula",),
+    "log_targets_times_zero": ("nan from 0*inf",),
+    "divided_by_the_classes": ("constant factor",),
+    "temperature_forgotten_in_the_gradient": ("constant factor",),
+}
+
+NOT_TOLD = (
+    "epsilon_in_both_logarithms",
+    "mean_that_underflows",
+    "logarithm_of_the_mean_detached_wrongly",
+    "epsilon_in_the_logarithm",
+)
 
 Array = np.ndarray[Any, np.dtype[Any]]
 numpy = functools.partial(implements, framework="numpy", dtypes=["float32"])

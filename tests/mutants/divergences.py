@@ -1,6 +1,6 @@
 """Broken versions of the entropies and divergences of distributions, one mistake each.
 
-CAUGHT_BY names for each the checks that must fail on it.
+CAUGHT_BY names for each the checks that must fail on it, KINDS the kinds of mistake that its diagnosis may tell.
 """
 
 from __future__ import annotations
@@ -47,6 +47,41 @@ CAUGHT_BY = {
     "entropy_term_forgotten": ("accuracy", "law:zero_at_equal_up_to_shift"),
     "student_gradient_unnormalised": ("gradient", "law:gradients_sum_to_zero"),
 }
+
+KINDS = {
+    "entropy_in_bits": ("constant factor",),
+    "epsilon_in_entropy": ("epsilon added",),
+    "entropy_without_its_sign": ("sign",),
+    "normalised_entropy": ("constant factor",),
+    "entropy_of_all_but_the_last": ("another formula",),
+    "entropy_in_bfloat16": ("low precision",),
+    "crossed_arguments": ("swapped arguments",),
+    "impossible_outcomes_left_out": ("drops infinity",),
+    "clipped_at_machine_epsilon": ("saturates", "epsilon added"),
+    "ratio_without_its_sign": ("sign",),
+    "averaged_over_classes": ("constant factor",),
+    "log_q_detached_at_zero": ("dead gradient",),
+    "unguarded_ratio": ("nan from 0*inf",),
+    "negative_log_of_one_hot": ("another formula",),
+    "jensen_shannon": ("another formula",),
+    "two_bases": ("another formula",),
+    "batchmean_for_mean": ("another convention", "constant factor"),
+    "sum_for_batchmean": ("another convention",),
+    "impossible_outcomes_free": ("drops infinity",),
+    "gradient_of_the_other_argument": ("swapped arguments",),
+    "clamped_from_below": ("saturates", "epsilon added"),
+    "p_minus_q_squared": ("another formula",),
+    "epsilon_in_softmax": ("epsilon added", "saturates"),
+    "mask_times_infinity": ("nan from 0*inf",),
+    "teacher_and_student_swapped": ("swapped arguments",),
+    "teacher_overwritten": ("ignores an input",),
+    "teacher_detached": ("detached factor",),
+    "one_maximum_for_both": ("underflows", "cancels"),
+    "entropy_term_forgotten": ("another formula",),
+    "student_gradient_unnormalised": ("detached factor",),
+}
+
+NOT_TOLD = ("gradient_of_the_other_argument", "epsilon_in_softmax", "clipped_at_machine_epsilon")
 
 Array = np.ndarray[Any, np.dtype[Any]]
 numpy = functools.partial(implements, framework="numpy", dtypes=["float32"])

@@ -1,6 +1,6 @@
 """A broken loss in JAX with a derivative of its own, for which JAX has no forward mode.
 
-CAUGHT_BY names the checks that must fail on it.
+CAUGHT_BY names the checks that must fail on it, KINDS the kinds of mistake that its diagnosis may tell.
 """
 
 from __future__ import annotations
@@ -11,6 +11,10 @@ import jax.numpy as jnp
 from lossproof import implements
 
 CAUGHT_BY = {"vjp_without_cotangent": ("gradient",)}
+
+KINDS = {
+    "vjp_without_cotangent": ("ignores cotangent",),
+}
 
 
 def _rows(logits: jax.Array, labels: jax.Array) -> jax.Array:

@@ -1,6 +1,6 @@
 """Broken losses in JAX, one for each family beside cross-entropy: derivatives that are stopped or given by hand.
 
-CAUGHT_BY names for each the checks that must fail on it.
+CAUGHT_BY names for each the checks that must fail on it, KINDS the kinds of mistake that its diagnosis may tell.
 """
 
 from __future__ import annotations
@@ -21,6 +21,18 @@ CAUGHT_BY = {
     "mean_stopped": ("gradient", "law:gradient_is_half_log_ratio"),
     "modulation_stopped": ("gradient",),
 }
+
+KINDS = {
+    "keys_stopped": ("detached factor",),
+    "root_of_nothing": ("nan from 0*inf",),
+    "lengths_stopped": ("detached factor",),
+    "index_clamped_to_the_shard": ("another formula",),
+    "tangent_of_the_other_side": ("swapped arguments", "another derivative"),
+    "mean_stopped": ("detached factor",),
+    "modulation_stopped": ("detached factor",),
+}
+
+NOT_TOLD = ("mean_stopped",)
 
 in_jax = functools.partial(implements, framework="jax", dtypes=["float32"])
 

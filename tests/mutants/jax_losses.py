@@ -1,6 +1,6 @@
 """Broken losses in JAX, one mistake each: those that only a forward mode or a custom derivative can have.
 
-CAUGHT_BY names for each the checks that must fail on it.
+CAUGHT_BY names for each the checks that must fail on it, KINDS the kinds of mistake that its diagnosis may tell.
 """
 
 from __future__ import annotations
@@ -20,6 +20,17 @@ CAUGHT_BY = {
     "norm_squared": ("gradient", "finiteness"),
     "result_in_float32": ("shape_and_dtype",),
 }
+
+KINDS = {
+    "zero_tangent_times_infinity": ("nan from 0*inf",),
+    "one_where": ("nan from 0*inf",),
+    "stopped_normaliser": ("detached factor",),
+    "jvp_of_half": ("constant factor", "detached factor"),
+    "norm_squared": ("nan from 0*inf",),
+    "result_in_float32": ("wrong dtype",),
+}
+
+NOT_TOLD = ("zero_tangent_times_infinity",)
 
 in_jax = functools.partial(implements, framework="jax", dtypes=["float32"])
 

@@ -1,6 +1,6 @@
 """Broken versions of label smoothing, one mistake each.
 
-CAUGHT_BY names for each the checks that must fail on it.
+CAUGHT_BY names for each the checks that must fail on it, KINDS the kinds of mistake that its diagnosis may tell.
 """
 
 from __future__ import annotations
@@ -29,6 +29,23 @@ CAUGHT_BY = {
     "smoothing_detached": ("gradient",),
     "reduction_before_smoothing": ("shape_and_dtype",),
 }
+
+KINDS = {
+    "label_keeps_everything": ("another formula",),
+    "sum_over_classes": ("another formula",),
+    "epsilon_not_read": ("another convention",),
+    "one_class_divides_by_zero": ("divides by zero", "cancels", "nan from 0*inf"),
+    "masked_classes_left_out": ("drops infinity",),
+    "local_vocabulary": ("another formula",),
+    "mean_of_the_shard": ("another formula",),
+    "label_smoothed_twice": ("another formula",),
+    "zero_times_masked": ("nan from 0*inf",),
+    "gradient_of_the_hard_label": ("another convention",),
+    "smoothing_detached": ("detached factor",),
+    "reduction_before_smoothing": ("wrong shape",),
+}
+
+NOT_TOLD = ("masked_classes_left_out", "smoothing_detached")
 
 Array = np.ndarray[Any, np.dtype[Any]]
 numpy = functools.partial(implements, framework="numpy", dtypes=["float32"])

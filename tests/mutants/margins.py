@@ -1,6 +1,6 @@
 """Broken versions of cosface, arcface and sphereface, one mistake each.
 
-CAUGHT_BY names for each the checks that must fail on it.
+CAUGHT_BY names for each the checks that must fail on it, KINDS the kinds of mistake that its diagnosis may tell.
 """
 
 from __future__ import annotations
@@ -33,6 +33,27 @@ CAUGHT_BY = {
     "factor_of_the_angle_ignored": ("accuracy", "law:double_angle"),
     "steps_of_one": ("accuracy",),
     "angle_of_a_cosine_past_one": ("finiteness",),
+}
+
+KINDS = {
+    "weights_not_normalised": ("another formula",),
+    "embeddings_not_normalised": ("another formula",),
+    "margin_added_to_the_cosine": ("sign",),
+    "margin_on_every_class": ("another convention",),
+    "margin_after_the_scale": ("parameter misused",),
+    "length_detached": ("detached factor",),
+    "exponentials_of_cosines_unshifted": ("overflows", "underflows", "cancels"),
+    "loop_variable_rebound": ("another formula",),
+    "angle_unclamped": ("nan from 0*inf", "wrong at ties"),
+    "sine_of_a_rounded_cosine": ("nan from 0*inf",),
+    "margin_taken_off_the_angle": ("sign",),
+    "sine_with_the_wrong_sign": ("sign",),
+    "easy_for_none": ("another convention",),
+    "cosine_margin_for_the_angular": ("another formula",),
+    "angle_doubled_without_its_steps": ("another formula",),
+    "factor_of_the_angle_ignored": ("another convention",),
+    "steps_of_one": ("another formula",),
+    "angle_of_a_cosine_past_one": ("nan from 0*inf", "wrong at ties"),
 }
 
 pytorch = functools.partial(implements, framework="torch", dtypes=["float32"])

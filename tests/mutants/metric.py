@@ -1,6 +1,6 @@
 """Broken versions of contrastive and triplet, one mistake each.
 
-CAUGHT_BY names for each the checks that must fail on it.
+CAUGHT_BY names for each the checks that must fail on it, KINDS the kinds of mistake that its diagnosis may tell.
 """
 
 from __future__ import annotations
@@ -32,6 +32,28 @@ CAUGHT_BY = {
     "distances_of_the_next_row": ("accuracy", "batch_independence"),
     "mean_of_the_triplets": ("shape_and_dtype",),
 }
+
+KINDS = {
+    "similar_and_dissimilar_exchanged": ("sign",),
+    "lack_not_squared": ("another formula",),
+    "squared_distance_under_the_margin": ("another formula",),
+    "root_of_zero": ("nan from 0*inf",),
+    "epsilon_under_the_root": ("epsilon added",),
+    "half_whatever_the_factor": ("another convention",),
+    "cosine_distance_for_the_euclidean": ("another formula",),
+    "squared_though_it_is_said_not_to_be": ("another convention",),
+    "second_vector_detached": ("detached factor",),
+    "margin_with_the_wrong_sign": ("sign",),
+    "squared_for_plain": ("another convention",),
+    "root_of_zero_in_a_triplet": ("nan from 0*inf",),
+    "swap_takes_the_larger": ("another formula",),
+    "swapped_without_being_asked": ("another convention",),
+    "softplus_for_the_hinge": ("another formula",),
+    "distances_of_the_next_row": ("batch coupled",),
+    "mean_of_the_triplets": ("another convention", "wrong shape"),
+}
+
+NOT_TOLD = ("lack_not_squared", "squared_distance_under_the_margin")
 
 pytorch = functools.partial(implements, framework="torch", dtypes=["float32"])
 

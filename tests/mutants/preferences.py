@@ -1,6 +1,6 @@
 """Broken versions of dpo and grpo_kl, one mistake each.
 
-CAUGHT_BY names for each the checks that must fail on it.
+CAUGHT_BY names for each the checks that must fail on it, KINDS the kinds of mistake that its diagnosis may tell.
 """
 
 from __future__ import annotations
@@ -38,6 +38,31 @@ CAUGHT_BY = {
     "linear_part_forgotten": ("accuracy", "law:gradient"),
     "always_k1": ("accuracy", "law:nonnegative"),
     "exponentials_apart": ("accuracy", "finiteness", "law:common_shift"),
+}
+
+KINDS = {
+    "answers_exchanged": ("swapped arguments", "sign"),
+    "reference_left_out": ("ignores an input",),
+    "reference_with_the_wrong_sign": ("sign", "swapped arguments"),
+    "logarithm_of_a_sigmoid": ("underflows", "cancels"),
+    "clamped_sigmoid": ("saturates", "cancels"),
+    "ratios_of_exponentials": ("underflows", "overflows", "cancels"),
+    "beta_on_the_policy_alone": ("another formula",),
+    "smoothing_forgotten": ("another convention",),
+    "smoothing_without_its_complement": ("another formula",),
+    "rejected_detached": ("detached factor",),
+    "squared_error_of_ipo": ("another formula",),
+    "beta_forgotten_in_the_gradient": ("constant factor",),
+    "exp_minus_one": ("cancels",),
+    "policy_and_reference_exchanged": ("swapped arguments",),
+    "square_not_halved": ("constant factor",),
+    "clipped_after_the_exponential": ("another formula", "saturates"),
+    "difference_clipped": ("saturates",),
+    "size_of_the_difference": ("another power",),
+    "ratio_detached": ("detached factor", "another convention"),
+    "linear_part_forgotten": ("another formula",),
+    "always_k1": ("another convention",),
+    "exponentials_apart": ("underflows", "overflows", "cancels"),
 }
 
 Array = np.ndarray[Any, np.dtype[Any]]

@@ -1,6 +1,6 @@
 """Broken versions of the losses of language models, one mistake each.
 
-CAUGHT_BY names for each the checks that must fail on it.
+CAUGHT_BY names for each the checks that must fail on it, KINDS the kinds of mistake that its diagnosis may tell.
 """
 
 from __future__ import annotations
@@ -35,6 +35,30 @@ CAUGHT_BY = {
     "exponentials_unshifted": ("finiteness", "accuracy"),
     "hidden_normalised": ("accuracy", "law:scale_moves_between_hidden_and_weight"),
 }
+
+KINDS = {
+    "predicts_its_own_token": ("off by one",),
+    "mask_of_the_position_before": ("off by one",),
+    "mask_multiplied": ("masked rows leak", "nan from 0*inf"),
+    "mask_behind_the_loss": ("masked rows leak", "nan from 0*inf"),
+    "mean_over_all_positions": ("constant factor",),
+    "mean_of_sequence_means": ("another formula",),
+    "empty_batch_divides_by_zero": ("divides by zero",),
+    "upstream_gradient_ignored": ("ignores cotangent",),
+    "one_shard_decides_the_shift": ("overflows",),
+    "label_without_its_offset": ("another formula", "cancels"),
+    "maximum_added_back": ("cancels",),
+    "masked_shard_rescaled": ("nan from 0*inf",),
+    "local_softmax_in_the_backward": ("another derivative",),
+    "chunks_added_up": ("another convention", "wrong shape"),
+    "weight_gradient_of_the_last_chunk": ("another derivative",),
+    "gradient_without_the_chunk": ("another derivative",),
+    "bfloat16_logits": ("low precision",),
+    "exponentials_unshifted": ("overflows", "underflows", "cancels"),
+    "hidden_normalised": ("another formula",),
+}
+
+NOT_TOLD = ("weight_gradient_of_the_last_chunk",)
 
 pytorch = functools.partial(implements, framework="torch", dtypes=["float32"])
 

@@ -1,6 +1,6 @@
 """Broken versions of logsumexp, softmax and log_softmax, one mistake each.
 
-CAUGHT_BY names for each the checks that must fail on it.
+CAUGHT_BY names for each the checks that must fail on it, KINDS the kinds of mistake that its diagnosis may tell.
 """
 
 from __future__ import annotations
@@ -39,6 +39,39 @@ CAUGHT_BY = {
     "common_log": ("accuracy", "law:exp_sums_to_one"),
     "shift_of_the_largest_number": ("finiteness",),
 }
+
+KINDS = {
+    "log2_of_the_sum": ("another formula",),
+    "mean_of_the_exponentials": ("constant added",),
+    "shift_by_the_mean": ("overflows",),
+    "last_class_left_out": ("another formula",),
+    "hard_maximum": ("another formula",),
+    "exponentials_detached": ("detached factor",),
+    "logaddexp_of_two_masked": ("nan from 0*inf",),
+    "powers_of_two": ("another formula",),
+    "temperature_of_attention": ("another formula",),
+    "logits_clipped": ("saturates",),
+    "epsilon_in_normaliser": ("epsilon added",),
+    "mask_of_a_finite_number": ("masked entries leak", "saturates"),
+    "float16_inside": ("low precision",),
+    "normaliser_detached": ("detached factor",),
+    "diagonal_of_the_jacobian": ("another derivative",),
+    "gradient_over_rows": ("wrong axis", "batch coupled"),
+    "clamped_probabilities": ("saturates", "cancels"),
+    "whole_logsumexp_subtracted": ("cancels",),
+    "normalised_over_the_batch": ("wrong axis", "batch coupled"),
+    "float16_sum": ("low precision",),
+    "sum_of_cotangents_forgotten": ("ignores cotangent",),
+    "common_log": ("another formula",),
+    "shift_of_the_largest_number": ("nan from 0*inf",),
+}
+
+NOT_TOLD = (
+    "logits_clipped",
+    "epsilon_in_normaliser",
+    "whole_logsumexp_subtracted",
+    "sum_of_cotangents_forgotten",
+)
 
 Array = np.ndarray[Any, np.dtype[Any]]
 numpy = functools.partial(implements, framework="numpy", dtypes=["float32"])

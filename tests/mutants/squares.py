@@ -1,6 +1,6 @@
 """Broken versions of mse and softmax_mse, one mistake each.
 
-CAUGHT_BY names for each the checks that must fail on it.
+CAUGHT_BY names for each the checks that must fail on it, KINDS the kinds of mistake that its diagnosis may tell.
 """
 
 from __future__ import annotations
@@ -42,6 +42,36 @@ CAUGHT_BY = {
     "cross_entropy_gradient": ("gradient", "law:gradient_vanishes_where_most_wrong"),
     "probabilities_over_the_batch": ("batch_independence",),
 }
+
+KINDS = {
+    "half_the_square": ("constant factor",),
+    "sum_for_mean": ("constant factor",),
+    "root_of_the_mean": ("another power",),
+    "square_multiplied_out": ("cancels",),
+    "scaled_by_the_batch": ("batch coupled",),
+    "target_of_the_next_row": ("batch coupled",),
+    "absolute_error": ("another formula",),
+    "difference_in_place": ("purity",),
+    "square_of_a_root": ("nan from 0*inf",),
+    "one_factor_detached": ("constant factor", "detached factor"),
+    "factor_two_forgotten": ("constant factor",),
+    "dimension_forgotten": ("constant factor",),
+    "gradient_of_a_huber": ("saturates",),
+    "float16_difference": ("low precision",),
+    "divided_after_rounding": ("overflows",),
+    "unbiased_variance": ("constant factor",),
+    "loss_of_a_single_number": ("another convention", "wrong shape"),
+    "logits_for_probabilities": ("another formula",),
+    "label_term_alone": ("another formula",),
+    "mean_over_the_classes": ("constant factor",),
+    "one_hot_of_the_next_class": ("off by one",),
+    "softmax_without_a_shift": ("overflows", "underflows"),
+    "derivative_of_softmax_forgotten": ("detached factor", "another derivative"),
+    "cross_entropy_gradient": ("another derivative",),
+    "probabilities_over_the_batch": ("wrong axis", "batch coupled"),
+}
+
+NOT_TOLD = ("gradient_of_a_huber",)
 
 Array = np.ndarray[Any, np.dtype[Any]]
 numpy = functools.partial(implements, framework="numpy", dtypes=["float32"])

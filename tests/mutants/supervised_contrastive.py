@@ -1,6 +1,6 @@
 """Broken versions of sup_con and multi_similarity, one mistake each.
 
-CAUGHT_BY names for each the checks that must fail on it.
+CAUGHT_BY names for each the checks that must fail on it, KINDS the kinds of mistake that its diagnosis may tell.
 """
 
 from __future__ import annotations
@@ -28,6 +28,25 @@ CAUGHT_BY = {
     "hardest_pairs_alone": ("accuracy", "law:counts_at_identical_embeddings"),
     "classes_as_indices": ("law:renaming_labels",),
 }
+
+KINDS = {
+    "mean_inside_the_logarithm": ("another formula",),
+    "undefined_without_positives": ("divides by zero",),
+    "itself_among_the_positives": ("another formula",),
+    "negatives_alone_in_the_sum": ("another formula",),
+    "temperature_ratio_upside_down": ("parameter misused", "constant factor"),
+    "divided_by_all_anchors": ("another convention", "constant factor"),
+    "negative_ids_left_out": ("another formula",),
+    "pairs_found_by_value": ("wrong at ties",),
+    "exponentials_summed": ("overflows",),
+    "anchors_without_positives_left_out": ("another formula",),
+    "factors_forgotten": ("another formula",),
+    "one_missing_from_the_sum": ("another formula",),
+    "hardest_pairs_alone": ("another formula",),
+    "classes_as_indices": ("another formula",),
+}
+
+NOT_TOLD = ("classes_as_indices",)
 
 pytorch = functools.partial(implements, framework="torch", dtypes=["float32"])
 

@@ -25,6 +25,13 @@ def encode_float(value: float) -> str:
     return value.hex() if math.isfinite(value) else str(value)
 
 
+def encode_parameter(value: Any) -> Any:
+    """A parameter of a case: an array, a float or what stands for itself."""
+    if isinstance(value, np.ndarray):
+        return encode(value)
+    return encode_float(value) if isinstance(value, float) else value
+
+
 def decode(encoded: Any, dtype: str) -> np.ndarray[Any, np.dtype[Any]]:
     """The array that `encode` was given; dtype is a float format's name, "int64" or "bool"."""
 

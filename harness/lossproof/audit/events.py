@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lossproof.audit.results import Finding, Problem, Result, Run
+from lossproof.audit.results import Finding, Problem, Result, Run, StabilityMap, Tolerance
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,8 @@ class CellFinished:
     findings: tuple[Finding, ...]
     seconds: float
     cached: bool = False
+    tolerances: tuple[Tolerance, ...] = ()
+    maps: tuple[StabilityMap, ...] = ()
 
 
 @dataclass(frozen=True)

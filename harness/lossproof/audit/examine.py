@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from lossproof.audit.cases import Cases
 from lossproof.audit.examine_cases import CaseExamination
 from lossproof.audit.examine_laws import examine_law
-from lossproof.audit.gather import findings_of, results_of
+from lossproof.audit.gather import findings_of, results_of, tolerances_of
 from lossproof.audit.ledger import Ledger
 from lossproof.audit.observe import observe
-from lossproof.audit.results import Finding, Result
+from lossproof.audit.results import Finding, Result, Tolerance
 from lossproof.audit.share import ALL, Share
 from lossproof.checks import BY_REGIME, NAMES, accuracy, laws, shape_and_dtype
 from lossproof.checks.cell import Cell
@@ -46,8 +46,8 @@ class Examination:
         self.ledger = Ledger(cell, waivers, fail_on)
         self.examined = CaseExamination(cell, self.cases, self.ledger)
 
-    def run(self) -> tuple[list[Result], list[Finding]]:
-        """The rows and the findings of the cell."""
+    def run(self) -> tuple[list[Result], list[Finding], list[Tolerance]]:
+        """The rows, the findings and the distributions of errors of the cell."""
         self.examined.run()
         for regime, reason in self.cases.left_out.items():
             for each in BY_REGIME:
@@ -59,7 +59,10 @@ class Examination:
             if not any(row.observations for (name, _), row in self.ledger.rows.items() if name == check):
                 self.ledger.row(check).skip(self._why_not(check))
         findings = findings_of(self.ledger, set(self.cases.fixed()), self.cases.profile.pool)
-        return results_of(self.ledger, findings), list(findings.values())
+        results = results_of(self.ledger, findings)
+        if self.examined.worst is not None:
+            results = self.examined.worst.told(results)
+        return results, list(findings.values()), tolerances_of(self.ledger)
 
     def _examine_law(self, name: str) -> None:
         check = laws.PREFIX + name

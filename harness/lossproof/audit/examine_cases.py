@@ -10,13 +10,16 @@ from lossproof.audit.cases import Cases
 from lossproof.audit.examine_laws import as_called
 from lossproof.audit.ledger import Ledger, Row
 from lossproof.audit.observe import raised
+from lossproof.audit.worst import WorstCases
 from lossproof.checks import (
     BY_REGIME,
     CASE_CHECKS,
     FIRST_CASE_CHECKS,
     Check,
+    accuracy,
     batch_independence,
     determinism,
+    gradient,
     purity,
 )
 from lossproof.checks.cell import Cell
@@ -28,11 +31,15 @@ from lossproof.inputs import Case
 from lossproof.inputs.filling import called
 from lossproof.inputs.stack import Stack, fits, stack
 
+CLIMBED: dict[str, Check] = {accuracy.NAME: accuracy, gradient.NAME: gradient}
+"""The checks of which the deep profile looks for the worst inputs."""
+
 
 class CaseExamination:
     """Writes into a ledger what the checks say about the cases of a cell.
 
-    accepted: the conventions that the implementation has taken. errors: the cases on which it raised.
+    accepted: the conventions that the implementation has taken. errors: the cases on which it raised. worst: keeps
+    the worst case of each quantity in the deep profile, else None.
     """
 
     def __init__(self, cell: Cell, cases: Cases, ledger: Ledger) -> None:
@@ -40,6 +47,7 @@ class CaseExamination:
         self.pooled = replace(cell, pool=cases.profile.pool)
         self.accepted: set[tuple[tuple[str, Any], ...]] = set()
         self.errors: list[tuple[Case, ImplementationError]] = []
+        self.worst = WorstCases(cell, cases.seed) if cases.profile.deep else None
         self._forward: Callable[[Case], bool] = lambda case: True
         # the regimes, and the conventions of cases by themselves, in which a call has been made again
         self._repeated: set[Any] = set()
@@ -58,6 +66,8 @@ class CaseExamination:
         # in the deep profile cases are driven one by one towards the worst
         for case in drawn:
             self._examine(case)
+        for check, case in self.worst.climb() if self.worst is not None else ():
+            self._note(CLIMBED[check], Trial(self.cell, case, forward_mode=False))
 
     def _forward_in(self, cases: Sequence[Case]) -> Callable[[Case], bool]:
         """Forward mode in eager mode alone, and in one number of classes: that of the profile's first shape, if met."""
@@ -141,6 +151,8 @@ class CaseExamination:
             return None
         self._accept(trial)
         found = {check: self._note(check, trial) for check in CASE_CHECKS}
+        if self.worst is not None:
+            self.worst.look(trial)
         marks = {case.regime, self.cases.convention(case)}
         if not marks <= self._repeated:
             self._repeated |= marks

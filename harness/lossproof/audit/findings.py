@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-import numpy as np
-
-from lossproof.audit.encoding import encode, encode_float
+from lossproof.audit.encoding import encode, encode_parameter
 from lossproof.audit.results import Diagnosis, Finding, Verdict
 from lossproof.audit.snippet import snippet
 from lossproof.checks.observation import Observation
 from lossproof.checks.trial import Cell, Trial
+from lossproof.diagnosis import Breakdown
 from lossproof.inputs.case import Case
 
 
@@ -36,6 +35,7 @@ def finding(
     observation: Observation,
     waiver: str | None,
     diagnosis: Diagnosis,
+    breakdown: Breakdown | None = None,
 ) -> Finding:
     """The finding of a check that failed at a case."""
     trial = Trial(cell, case)
@@ -51,7 +51,7 @@ def finding(
         regime=case.regime,
         verdict=Verdict.WAIVED if waiver else observation.verdict,
         inputs={name: encode(array) for name, array in case.inputs.items()},
-        parameters={name: _parameter(value) for name, value in case.parameters.items()},
+        parameters={name: encode_parameter(value) for name, value in case.parameters.items()},
         variables={name: encode(array) for name, array in case.variables.items()},
         cotangent=encode(trial.cotangent) if observation.quantity.startswith(("gradient", "Σ")) else None,
         quantity=observation.quantity,
@@ -65,14 +65,9 @@ def finding(
         target=cell.implementation.target,
         spec=cell.implementation.spec,
         waiver=waiver,
+        breakdown=breakdown,
     )
 
 
 def _encoded(array: Any) -> Any:
     return None if array is None else encode(array)
-
-
-def _parameter(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
-        return encode(value)
-    return encode_float(value) if isinstance(value, float) else value

@@ -9,18 +9,19 @@ from functools import partial
 from lossproof.audit.findings import finding, identity
 from lossproof.audit.ledger import Ledger, Row, summary
 from lossproof.audit.observe import observe
-from lossproof.audit.results import Finding, Result, Verdict
-from lossproof.checks import gradient, laws
+from lossproof.audit.results import Finding, Result, Tolerance, Verdict
+from lossproof.checks import accuracy, gradient, laws
 from lossproof.checks.observation import Observation
 from lossproof.checks.trial import Cell
-from lossproof.diagnosis import Inquiry
+from lossproof.diagnosis import Inquiry, breakdown
 from lossproof.inputs import Case, minimise
 from lossproof.inputs.stack import fits
 
-BUDGET = {"eager": 200, "compiled": 40}
+BUDGET = {"eager": 200, "compiled": 40, "breakdown": 64}
 """How many calls a finding may cost to be cut down; compiled code compiles for every new shape.
 
-So does eager code of a framework that compiles its operations, where rows cannot be filled up.
+So does eager code of a framework that compiles its operations, where rows cannot be filled up. breakdown: to find
+where a finding of eager code sets in; one that is waived is known, and costs nothing.
 """
 
 OF_WAIVED = 5
@@ -57,6 +58,19 @@ def _result(ledger: Ledger, check: str, regime: str | None, row: Row, findings: 
     )
 
 
+def tolerances_of(ledger: Ledger) -> list[Tolerance]:
+    """The errors of values and gradients, by regime, where any were judged."""
+    cell, quantities = ledger.cell, {accuracy.NAME: "value", gradient.NAME: "gradient"}
+    return [
+        Tolerance(
+            cell.spec.loss, cell.implementation.name, cell.framework.name, cell.device, cell.mode, cell.dtype,
+            quantities[check], regime, row.errors.counts, row.errors.fixed,
+        )
+        for (check, regime), row in ledger.rows.items()
+        if row.errors is not None and regime is not None and row.errors.counts
+    ]  # fmt: skip
+
+
 def findings_of(ledger: Ledger, keep: set[str], pool: tuple[int, ...]) -> dict[str, Finding]:
     """One finding for each check of the cell that failed or was waived, by id.
 
@@ -84,8 +98,12 @@ def findings_of(ledger: Ledger, keep: set[str], pool: tuple[int, ...]) -> dict[s
             waiver = known.reason + (f" ({known.link})" if known.link else "")
         else:
             continue
+        diagnosis = inquiry.of(check, case, seen)
+        wanted = ledger.cell.mode == "eager" and waiver is None and not case.variables
+        calls = BUDGET["breakdown"] if wanted else 0
+        point = breakdown(ledger.cell, check, case, seen, calls)
         found[identity(ledger.cell, check)] = finding(
-            ledger.cell, check, case, seen, waiver, inquiry.of(check, case, seen)
+            ledger.cell, check, case, seen, waiver, diagnosis, point
         )
     return found
 

@@ -7,16 +7,16 @@ another.
 
 from __future__ import annotations
 
-import multiprocessing
+import os
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 
 from pebble import ProcessExpired, ProcessPool
 
-from lossproof.audit import worker
+from lossproof.audit import forks, worker
 from lossproof.audit.cost import IMPORT, seconds
 from lossproof.audit.events import CellFinished
 
@@ -29,9 +29,10 @@ class Lost:
 
 
 class _Lane:
-    """One worker process, started with its first batch. batch: at which it works."""
+    """One worker process, started with its first batch. frameworks: those of the run. batch: at which it works."""
 
-    def __init__(self) -> None:
+    def __init__(self, frameworks: Collection[str]) -> None:
+        self._frameworks = frameworks
         self.imported: set[str] = set()
         self.batch: worker.Batch | None = None
         self._pool: ProcessPool | None = None
@@ -42,9 +43,12 @@ class _Lane:
         self.batch = batch
         self.imported.add(batch.framework)
         if self._pool is None:
-            # a forked copy of a process in which torch or jax has threads may hang
-            context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPool(max_workers=1, initializer=worker.start, context=context)
+            self._pool = ProcessPool(
+                max_workers=1,
+                initializer=worker.begin,
+                initargs=[dict(os.environ)],
+                context=forks.context(self._frameworks),
+            )
         return self._pool.schedule(worker.work, args=[batch])
 
     def end(self, future: Future[list[CellFinished]]) -> list[CellFinished] | Lost:
@@ -83,7 +87,7 @@ def examine(
     waiting: dict[str, list[worker.Batch]] = defaultdict(list)
     for batch in sorted(batches, key=_cost):
         waiting[batch.framework].append(batch)
-    lanes = [_Lane() for _ in range(min(jobs, len(batches)))]
+    lanes = [_Lane(tuple(waiting)) for _ in range(min(jobs, len(batches)))]
     running: dict[Future[list[CellFinished]], tuple[_Lane, worker.Batch]] = {}
     idle = list(lanes)
     try:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from lossproof import waivers as waiving
 from lossproof.audit.observe import raised
 from lossproof.audit.results import Verdict, blamed
+from lossproof.checks.distribution import Distribution
 from lossproof.checks.observation import Observation, worst
 from lossproof.checks.trial import Cell
 from lossproof.errors import ImplementationError
@@ -19,11 +20,12 @@ Observe = Callable[[Case], Observation | None]
 
 @dataclass
 class Row:
-    """The observations of one row of the results, and the cases that failed."""
+    """The observations of one row of the results, the cases that failed, and the errors of all elements."""
 
     observations: list[Observation] = field(default_factory=list)
     failed: list[tuple[Case, Observation]] = field(default_factory=list)
     waived: list[tuple[Case, Observation, Waiver]] = field(default_factory=list)
+    errors: Distribution | None = None
 
     def skip(self, reason: str) -> None:
         self.observations.append(Observation(Verdict.SKIP, reason=reason))
@@ -61,6 +63,8 @@ class Ledger:
         seen = self._tried(check, observe, case)
         if seen is None:
             return None
+        if seen.judged:
+            seen = self._counted(row, seen)
         if seen.verdict in self.blamed:
             return self._note_failure(row, check, case, seen, observe, filled)
         row.observations.append(seen)
@@ -89,6 +93,14 @@ class Ledger:
         waived = replace(seen, verdict=Verdict.WAIVED, reason=covering[0].reason)
         row.observations.append(waived)
         return waived
+
+    def _counted(self, row: Row, seen: Observation) -> Observation:
+        """An observation without what was judged, which the row has taken in; so no array is kept."""
+        if row.errors is None:
+            row.errors = Distribution(self.cell.dtype)
+        for each in seen.judged:
+            row.errors.add(each)
+        return replace(seen, judged=())
 
     def _tried(self, check: str, observe: Observe, case: Case) -> Observation | None:
         try:

@@ -17,10 +17,13 @@ keeps it all comes to 3.6 GB, this one to 1.7 GB, in the same time.
 own = False
 """Whether the process is lossproof's own: in that of a user, what they have compiled is theirs."""
 
+inherited = 0
+"""Bytes that the process had from its start, those of the one from which it was forked."""
+
 
 def free(frameworks: Iterable[str]) -> None:
     """Let frameworks forget what they compiled, where the process is lossproof's own and has become large."""
-    if own and resident() > ROOM:
+    if own and resident() - inherited > ROOM:
         for name in frameworks:
             framework(name).forget()
 

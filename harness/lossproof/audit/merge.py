@@ -6,13 +6,17 @@ from collections.abc import Sequence
 
 import lossproof
 from lossproof.audit.environment import environment
-from lossproof.audit.results import Finding, Result, Run
+from lossproof.audit.results import Finding, Result, Run, StabilityMap, Tolerance
 
 
 def ordered(run: Run) -> Run:
-    """The run, its results and findings sorted, so that equal runs are equal files."""
+    """The run, with all that it holds sorted, so that equal runs are equal files."""
     run.results.sort(key=_of_row)
     run.findings.sort(key=_of_finding)
+    run.implementations.sort(key=lambda each: (each.loss, each.implementation, each.framework))
+    run.tolerances.sort(key=_of_tolerance)
+    run.planes.sort(key=lambda plane: plane.loss)
+    run.maps.sort(key=_of_map)
     return run
 
 
@@ -26,6 +30,10 @@ def merged(runs: Sequence[Run], seed: int, profile: str) -> Run:
         whole.seconds += run.seconds
         whole.cells += run.cells
         whole.cached += run.cached
+        whole.implementations += (each for each in run.implementations if each not in whole.implementations)
+        whole.tolerances += run.tolerances
+        whole.planes += (each for each in run.planes if each not in whole.planes)
+        whole.maps += (each for each in run.maps if each not in whole.maps)
         for finding in run.findings:
             same = findings.setdefault(finding.id, [])
             if finding not in same:
@@ -43,3 +51,13 @@ def _of_row(row: Result) -> tuple[str, ...]:
 def _of_finding(finding: Finding) -> tuple[str, ...]:
     cell = (finding.loss, finding.implementation, finding.framework, finding.device, finding.mode)
     return (*cell, finding.dtype, finding.check)
+
+
+def _of_tolerance(each: Tolerance) -> tuple[str, ...]:
+    cell = (each.loss, each.implementation, each.framework, each.device, each.mode, each.dtype)
+    return (*cell, each.quantity, each.regime)
+
+
+def _of_map(each: StabilityMap) -> tuple[str, ...]:
+    cell = (each.loss, each.implementation, each.framework, each.device, each.mode, each.dtype)
+    return (*cell, each.quantity)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from lossproof.audit import forks
 from lossproof.audit.planned import Options, Plan, PlannedCell
 from lossproof.audit.results import Problem
 from lossproof.audit.reuse import plan_cache
@@ -51,6 +53,8 @@ def plan(options: Options) -> Plan:
 
 
 def _made(options: Options, targets: Sequence[str]) -> Plan:
+    if _takes_processes(options):
+        forks.begin(options.frameworks or NAMES)
     made = Plan(options)
     implementations = _implementations(options, targets, made)
     # a user's own spec is known once its adapter is read
@@ -66,6 +70,11 @@ def _made(options: Options, targets: Sequence[str]) -> Plan:
             continue
         made.cells += cells_of(implementation, options)
     return made
+
+
+def _takes_processes(options: Options) -> bool:
+    """Whether a run is certain enough to take several processes that theirs is started before it is planned."""
+    return options.jobs > 1 if options.jobs else not options.targets and (os.cpu_count() or 1) > 1
 
 
 def require_known(options: Options) -> None:

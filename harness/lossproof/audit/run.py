@@ -13,7 +13,7 @@ from lossproof.audit.environment import environment
 from lossproof.audit.events import CellFinished, Listener, ProblemMet, RunFinished, RunStarted
 from lossproof.audit.merge import ordered
 from lossproof.audit.planned import Plan, PlannedCell
-from lossproof.audit.results import Problem, Result, Run, Verdict
+from lossproof.audit.results import Bound, Problem, Result, Run, Verdict
 from lossproof.audit.reuse.cell_cache import CellCache, Watch
 from lossproof.audit.reuse.own_laws import false_laws
 from lossproof.checks import NAMES, answers, laws
@@ -29,6 +29,7 @@ def run(plan: Plan, listener: Listener) -> Run:
     found = Run(lossproof.__version__, options.seed, options.profile, environment())
     wanted = [cell for cell in plan.cells if cell.skip is None]
     found.cells = len(wanted)
+    found.implementations = _bound(plan)
     listener(RunStarted(len(wanted)))
     for problem in plan.problems:
         _meet(problem, found, listener)
@@ -43,12 +44,20 @@ def run(plan: Plan, listener: Listener) -> Run:
         else:
             found.results += item.results
             found.findings += item.findings
+            found.tolerances += item.tolerances
+            found.maps += item.maps
             found.cached += item.cached
             listener(item)
     ordered(found)
     found.seconds = time.perf_counter() - begun
     listener(RunFinished(found))
     return found
+
+
+def _bound(plan: Plan) -> list[Bound]:
+    """What each implementation of a plan does with its loss's parameters."""
+    every = {(i.loss, i.name, i.framework): i for i in (cell.implementation for cell in plan.cells)}
+    return [Bound(*of, dict(i.fixed), tuple(sorted(i.free)), i.spec) for of, i in every.items()]
 
 
 def _meet(problem: Problem, found: Run, listener: Listener) -> None:
@@ -77,7 +86,15 @@ def _finished(plan: Plan, wanted: list[PlannedCell]) -> Iterator[CellFinished | 
             new.append((cell, order))
         else:
             where = (i.name, i.loss, i.framework, cell.device, cell.mode, cell.dtype)
-            yield CellFinished(*where, *kept, seconds=0.0, cached=True)
+            yield CellFinished(
+                *where,
+                tuple(kept.results),
+                tuple(kept.findings),
+                0.0,
+                True,
+                tuple(kept.tolerances),
+                tuple(kept.maps),
+            )
     if not new:
         return
     watch = cache.watch() if cache is not None else None

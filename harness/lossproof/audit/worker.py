@@ -6,7 +6,7 @@ import functools
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -93,12 +93,21 @@ class Batch:
         return (replace(self, orders=(order,)) for order in self.orders)
 
 
+def begin(environment: Mapping[str, str]) -> None:
+    """Called once in each worker process. environment: that of the process that wants it; it may be forked from one
+    with another."""
+    for name in os.environ.keys() - environment.keys():
+        del os.environ[name]
+    os.environ.update(environment)
+    start()
+
+
 def start() -> None:
     """Called once in each process of lossproof's own, before it imports a framework.
 
     One thread each, and no grab of a GPU's whole memory.
     """
-    memory.own = True
+    memory.own, memory.inherited = True, memory.resident()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     # JAX compiles every operation for every shape, eager mode too: most of a run's time, and the same each time
@@ -179,10 +188,10 @@ def examine(
         settings.fail_on,
     )  # fmt: skip
     with cell.framework.one_thread():
-        results, findings = examination.run()
+        results, findings, tolerances = examination.run()
     return CellFinished(
         i.name, i.loss, i.framework, planned.device, planned.mode, planned.dtype, tuple(results), tuple(findings),
-        time.perf_counter() - begun,
+        time.perf_counter() - begun, tolerances=tuple(tolerances),
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from lossproof.audit.results import Verdict
+from lossproof.checks.distribution import Judged
 from lossproof.inputs.case import Array
 from lossproof.oracle import verdict as oracle_verdict
 from lossproof.oracle.reference import Reference
@@ -20,7 +21,8 @@ class Observation:
     """One check at one case.
 
     cases: elements compared; undecided: elements that could not be. bits: the worst lost. quantity: what
-    `expected`, `attainable` and `got` are, for a person ("value", "gradient in logits").
+    `expected`, `attainable` and `got` are, for a person ("value", "gradient in logits"). judged: what was judged
+    element by element, for the distribution of its errors.
     """
 
     verdict: Verdict
@@ -32,6 +34,7 @@ class Observation:
     expected: Any = None
     attainable: Any = None
     got: Any = None
+    judged: tuple[Judged, ...] = ()
 
 
 _VERDICTS = {
@@ -44,7 +47,11 @@ _VERDICTS = {
 
 def from_judgement(judgement: Judgement, reference: Reference, got: Array, quantity: str) -> Observation:
     """The observation of a judged array of results."""
-    undecided = int(np.count_nonzero(judgement.verdicts == oracle_verdict.UNDECIDED))
+    if judgement.passed:
+        count = judgement.verdicts.size
+        lost = math.log2(max(1.0, judgement.most)) if count else None
+        return Observation(Verdict.PASS, count, 0, lost, quantity=quantity)
+    undecided = judgement.undecided
     compared = judgement.verdicts.size - undecided
     worst = judgement.worst
     if worst is None:
@@ -52,8 +59,9 @@ def from_judgement(judgement: Judgement, reference: Reference, got: Array, quant
     index = np.unravel_index(worst, judgement.verdicts.shape)
     found = _VERDICTS[int(judgement.verdicts[index])]
     bits = math.log2(max(1.0, float(judgement.ratio[index])))
+    judged = (Judged(judgement, got),)
     if found is Verdict.PASS:
-        return Observation(found, compared, undecided, bits, quantity=quantity)
+        return Observation(found, compared, undecided, bits, quantity=quantity, judged=judged)
     ground = Ground.FEW_BITS if judgement.grounds is None else Ground(int(judgement.grounds[index]))
     return Observation(
         found,
@@ -65,6 +73,7 @@ def from_judgement(judgement: Judgement, reference: Reference, got: Array, quant
         judgement.expected,
         judgement.attainable,
         got,
+        judged,
     )
 
 
@@ -107,4 +116,5 @@ def worst(observations: list[Observation]) -> Observation:
         top.expected,
         top.attainable,
         top.got,
+        tuple(each for o in observations for each in o.judged),
     )

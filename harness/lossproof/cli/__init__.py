@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 import lossproof
-from lossproof.cli import audit, compare, gate, listing, prove, replay
+from lossproof.cli import audit, compare, gate, listing, prove, replay, report
 from lossproof.cli.exits import INTERRUPTED, WRONG
 from lossproof.errors import LossproofError
 
@@ -48,6 +48,7 @@ app.command("gate")(gate.gate)
 app.command("prove")(prove.prove)
 app.command("replay")(replay.replay)
 app.command("compare")(compare.compare)
+app.command("report")(report.report)
 app.command("list")(listing.list_)
 app.command("show")(listing.show)
 

@@ -61,6 +61,8 @@ class Partial:
             self._done += 1
             self.run.results += event.results
             self.run.findings += event.findings
+            self.run.tolerances += event.tolerances
+            self.run.maps += event.maps
             self.run.seconds += event.seconds
         elif isinstance(event, ProblemMet):
             self.run.problems.append(event.problem)

@@ -44,7 +44,8 @@ def replay(
             ("got now", entry.got),
         )
         told = [(label, array(value, dtype)) for label, value in values if value is not None]
-        for label, text in (*told, ("reason", one_line(entry.reason or ""))):
+        point = one_line(entry.finding.breakdown["text"]) if entry.finding.breakdown else ""
+        for label, text in (*told, ("reason", one_line(entry.reason or "")), ("breakdown", point)):
             if text:
                 out.print(Text.assemble("    ", (f"{label:<10}", "dim"), text), soft_wrap=True)
     wrong = (Verdict.FAIL, Verdict.ERROR, Verdict.DEGRADED)

@@ -77,8 +77,10 @@ def _numbers(spec: Spec, given: Any) -> Iterator[Candidate]:
         for other in dict.fromkeys([*plain, 1.0, 0.5, 2.0, 0.1, 0.01]):
             if other != value:
                 yield CONVENTION, {name: other}, f"{name}: {other:g} where {value:g} is asked for"
+        if value:
+            yield "sign", {name: -value}, f"−{name} in the place of {name}"
         for new, text in (
-            (-value, "−{}"), (1 / value if value else 0, "1/{}"), (value**2, "{}²"), (2 * value, "2 {}"),
+            (1 / value if value else 0, "1/{}"), (value**2, "{}²"), (2 * value, "2 {}"),
             (value / 2, "{}/2"), (abs(value) ** 0.5, "√{}"), (1 - value, "1 − {}"), (1 + value, "1 + {}"),
             (value - 1, "{} − 1"),
         ):  # fmt: skip

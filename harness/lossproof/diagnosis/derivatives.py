@@ -10,14 +10,16 @@ import numpy as np
 from lossproof.audit.results import Diagnosis
 from lossproof.checks import answers
 from lossproof.checks.trial import Trial
-from lossproof.diagnosis.samples import Facet, Sample, Truth, Truths
+from lossproof.diagnosis.samples import ENOUGH, Facet, Sample, Truth, Truths
 from lossproof.errors import ExpressionError, ImplementationError
 from lossproof.expression import primitives as p
 from lossproof.expression.derivative import vjp
 from lossproof.expression.node import Node, topological
 from lossproof.inputs.case import Array
 from lossproof.oracle.reference import references
+from lossproof.oracle.unread import unread
 from lossproof.spec import graph
+from lossproof.spec.model import Domain, Spec
 
 OTHER_COTANGENTS = (-4.0, 1.0, 2.0, 0.25)
 
@@ -31,6 +33,7 @@ def cotangent(facet: Facet, samples: list[Sample]) -> Diagnosis | None:
     """The gradient is that of another cotangent than the one that it was asked for."""
     if not facet.cell.framework.differentiates:
         return None
+    telling = max(samples, key=lambda sample: sum(int(sample.wrong(name).sum()) for name in sample.got))
     for text, change in (
         ("ones, whatever it is given", np.ones_like),
         ("the mean of what it is given", lambda c: np.full_like(c, c.mean())),
@@ -43,7 +46,7 @@ def cotangent(facet: Facet, samples: list[Sample]) -> Diagnosis | None:
         def supposed(sample: Sample, change=change) -> Truths | None:  # type: ignore[no-untyped-def]
             return facet.truth(sample.case, np.reshape(change(sample.cotangent), sample.cotangent.shape))
 
-        if facet.explained(samples, supposed) and _again(facet, samples[0], supposed):
+        if facet.explained(samples, supposed) and _again(facet, telling, supposed):
             return Diagnosis("ignores cotangent", f"the gradient is that for the cotangent {text}")
     return None
 
@@ -63,6 +66,41 @@ def _again(facet: Facet, sample: Sample, supposed) -> bool:  # type: ignore[no-u
         n: Truth(r.middle, r.attainable) for n, r in trial.gradient_references.items() if n in sample.got
     }
     return facet.explained([Sample(sample.case, got, truth, trial.cotangent)], supposed, enough=1)
+
+
+def left_out(facet: Facet, samples: list[Sample]) -> Diagnosis | None:
+    """The gradient is wrong at entries alone that are left out of the value, where it must be 0."""
+    spec = facet.cell.spec
+    told = 0
+    for sample in samples:
+        for name, got in sample.got.items():
+            wrong = sample.wrong(name)
+            if not wrong.any():
+                continue
+            hidden = _hidden(spec, name, sample)
+            if hidden is None or got.shape != hidden.shape or (wrong & ~hidden).any():
+                return None
+            told += int(wrong.sum())
+    if told < ENOUGH:
+        return None
+    return Diagnosis(
+        "masked rows leak",
+        f"the gradient is right but for {told} entries that are left out, where it must be 0",
+    )
+
+
+def _hidden(spec: Spec, name: str, sample: Sample) -> Array | None:
+    """Which entries of an input are left out: by the spec's word, or with a label that is no class."""
+    inputs = sample.case.inputs
+    declared = unread(spec, name, inputs, sample.case.parameters)
+    if declared is not None:
+        return declared
+    for other, part in spec.inputs.items():
+        out = inputs[other] < 0 if part.domain is Domain.CLASS_INDEX else None
+        if out is not None and out.any() and out.shape == inputs[name].shape[: out.ndim]:
+            rows = out.reshape(out.shape + (1,) * (inputs[name].ndim - out.ndim))
+            return np.broadcast_to(rows, inputs[name].shape)
+    return None
 
 
 def zero(facet: Facet, samples: list[Sample]) -> Diagnosis | None:
@@ -133,19 +171,19 @@ def _with_one_held(whole: Node, leaves: Mapping[str, Node]) -> Iterator[tuple[st
     steps = [node for node in reversed(order) if id(node) in live]
     for node in steps[:MOST_NODES]:
         if node is not whole:
-            yield _shown(node), _replaced(whole, node, graph.leaf(_name(0), node.shape)), (node,)
+            yield shown(node), _replaced(whole, node, graph.leaf(_name(0), node.shape)), (node,)
         if node.op in ("log_softmax", "softmax"):
             (x,) = node.args
             axis = _axis(node)
             total = p.reduce("logsumexp", x, (axis,), keep=True)
             for text, made, kept in (
                 (
-                    f"the normaliser of {_shown(node)}",
+                    f"the normaliser of {shown(node)}",
                     p.elementwise("sub", x, graph.leaf(_name(0), total.shape)),
                     total,
                 ),
                 (
-                    f"all but the normaliser of {_shown(node)}",
+                    f"all but the normaliser of {shown(node)}",
                     p.elementwise("sub", graph.leaf(_name(0), x.shape), total),
                     x,
                 ),
@@ -154,7 +192,7 @@ def _with_one_held(whole: Node, leaves: Mapping[str, Node]) -> Iterator[tuple[st
                 yield text, _replaced(whole, node, made), (kept,)
         if node.op == "logsumexp":
             largest = Node.make("max", node.args, node.attributes, node.shape, node.kind)
-            yield f"all but the maximum in {_shown(node)}", _replaced(whole, node, largest), ()
+            yield f"all but the maximum in {shown(node)}", _replaced(whole, node, largest), ()
 
     for op in ("sqrt", "norm"):
         lengths = tuple(node for node in steps if node.op == op)
@@ -173,13 +211,13 @@ def _axis(node: Node) -> int:
     return next((a for a in node.attributes if isinstance(a, int)), len(node.shape) - 1)
 
 
-def _shown(node: Node) -> str:
+def shown(node: Node) -> str:
     """A step for a person, its operands in short."""
     if node.op == "input":
         return str(node.attributes[0])
     if node.op in ("constant", "size", "parameter"):
         return str(node.attributes[0])
-    inside = ", ".join(_shown(arg) if not arg.args else f"{arg.op}(…)" for arg in node.args)
+    inside = ", ".join(shown(arg) if not arg.args else f"{arg.op}(…)" for arg in node.args)
     return f"{node.op}({inside})"
 
 

@@ -11,7 +11,9 @@ import numpy as np
 
 from lossproof.audit.results import Diagnosis
 from lossproof.diagnosis.samples import Facet, Sample, Truth, Truths
+from lossproof.diagnosis.spot import Spot
 from lossproof.inputs.case import Array, Case
+from lossproof.inputs.rows import Rows
 from lossproof.spec.model import Domain, Spec
 
 Change = Callable[[Case], Case | None]
@@ -108,13 +110,15 @@ def _changes(spec: Spec) -> Iterator[tuple[str, str, Change]]:
             text = f"{name} moved by one along {declared.shape[axis]}"
             for step in (1, -1):
                 yield "off by one", text, _moved(name, partial(np.roll, shift=step, axis=axis))
-    rows = spec.independent
+    # rows that are all compared with each other are told apart by their order alone
+    rows = spec.independent or next((d.shape[0] for d in inputs.values() if len(d.shape) > 1), None)
     for name, declared in inputs.items():
         if rows in declared.shape and len(inputs) > 1:
             axis = declared.shape.index(rows)
             for step in (1, -1):
                 text = f"{name} of the row {'before' if step > 0 else 'after'}"
-                yield COUPLED, text, _moved(name, partial(np.roll, shift=step, axis=axis))
+                kind = "off by one" if spec.independent is None else COUPLED
+                yield kind, text, _moved(name, partial(np.roll, shift=step, axis=axis))
 
 
 def _exchanged(*pairs: tuple[str, str]) -> Change:
@@ -153,22 +157,38 @@ def _next_class(spec: Spec, case: Case, name: str, step: int) -> Case | None:
 
 
 def coupled(facet: Facet, samples: list[Sample]) -> Diagnosis | None:
-    """A row's result changes with the rows beside it, where the truth does not."""
+    """A row's result changes with the rows beside it, or with its own place, where the truth does not."""
     spec = facet.cell.spec
     axis = spec.independent
     trial = facet.trial(samples[0].case)
     if trial.rows is None or axis is None:
         return None
-    rows = trial.rows
+    for half, text in (
+        (True, "the other half of the rows is taken away"),
+        (False, "the rows are put in reverse"),
+    ):
+        if not half and facet.gradient:
+            continue  # the cotangents would stand at other rows
+        found = _changed(facet, samples, trial.rows, half)
+        if found is None:
+            return None
+        changed, told = found
+        if changed >= 2:
+            what = "gradients" if facet.gradient else "values"
+            return Diagnosis(COUPLED, f"{changed} of {told} {what} change when {text}")
+    return None
+
+
+def _changed(facet: Facet, samples: list[Sample], rows: Rows, half: bool) -> tuple[int, int] | None:
+    """How many results change, of how many, with the first half of the rows alone, or with all of them in reverse."""
     changed = told = 0
     for sample in samples[:3]:
         count = rows.count(sample.case)
         if count < 2:
             continue
-        # the same rows twice over, then half of them: no result may notice
-        half = (count + 1) // 2
+        kept = list(range((count + 1) // 2)) if half else list(range(count))[::-1]
         inputs = {
-            name: array if (at := rows.inputs[name]) is None else np.take(array, range(half), at)
+            name: array if (at := rows.inputs[name]) is None else np.take(array, kept, at)
             for name, array in sample.case.inputs.items()
         }
         again = facet.sample(replace(sample.case, inputs=inputs))
@@ -178,11 +198,11 @@ def coupled(facet: Facet, samples: list[Sample]) -> Diagnosis | None:
             place = rows.result if name == "value" else rows.inputs[name]
             if place is None or got.ndim <= place:
                 return None
-            before, after = np.take(got, range(half), place), again.got[name]
-            attainable = np.take(sample.truth[name].attainable, range(half), place)
+            before, after = np.take(got, kept, place), again.got[name]
+            attainable = np.take(sample.truth[name].attainable, kept, place)
             if before.shape != after.shape or (
                 facet.gradient
-                and not np.array_equal(np.take(sample.cotangent, range(half), rows.result), again.cotangent)
+                and not np.array_equal(np.take(sample.cotangent, kept, rows.result), again.cotangent)
             ):
                 return None
             with np.errstate(invalid="ignore"):
@@ -190,9 +210,32 @@ def coupled(facet: Facet, samples: list[Sample]) -> Diagnosis | None:
                 same |= np.isnan(before) | np.isnan(after)
                 differ = ~same & np.isfinite(attainable)
             changed, told = changed + int(differ.sum()), told + differ.size
-    if changed >= 2:
-        what = "gradients" if facet.gradient else "values"
-        return Diagnosis(
-            COUPLED, f"{changed} of {told} {what} change when the other half of the rows is taken away"
-        )
-    return None
+    return changed, told
+
+
+def beside_others(facet: Facet, failing: Sample, spot: Spot) -> Diagnosis | None:
+    """A row that is wrong beside others and right by itself."""
+    rows = facet.trial(failing.case).rows
+    if rows is None or rows.count(failing.case) < 2:
+        return None
+    at = rows.result if spot.name == "value" else rows.inputs[spot.name]
+    if at is None or len(spot.place) <= at:
+        return None
+    row = spot.place[at]
+    inputs = {
+        name: array if (axis := rows.inputs[name]) is None else np.take(array, [row], axis)
+        for name, array in failing.case.inputs.items()
+    }
+    alone = facet.sample(replace(failing.case, inputs=inputs))
+    place = (*spot.place[:at], 0, *spot.place[at + 1 :])
+    if (
+        alone is None
+        or not alone.fits
+        or not alone.truth[spot.name].known[place]
+        or not alone.right(spot.name)[place]
+    ):
+        return None
+    return Diagnosis(
+        COUPLED,
+        f"{spot.told} of row {row} is {spot.got(failing):.6g} beside the other rows, and right by itself",
+    )

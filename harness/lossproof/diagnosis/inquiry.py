@@ -11,7 +11,7 @@ from lossproof.audit.results import Diagnosis, Verdict
 from lossproof.checks import accuracy, gradient
 from lossproof.checks.cell import Cell
 from lossproof.checks.observation import Observation
-from lossproof.diagnosis import conventions, derivatives, exchanges, extremes, ratios, roundings
+from lossproof.diagnosis import clipping, conventions, derivatives, exchanges, extremes, ratios, roundings
 from lossproof.diagnosis.samples import ENOUGH, Facet, Sample, ordinary_cases
 from lossproof.inputs.case import Case
 
@@ -30,18 +30,21 @@ OF_VALUES: tuple[Suspicion, ...] = (
     ratios.factor,
     ratios.constant,
     ratios.power,
+    clipping.clipped,
     exchanges.coupled,
 )
 
 OF_GRADIENTS: tuple[Suspicion, ...] = (
     roundings.low_precision,
     derivatives.cotangent,
+    derivatives.left_out,
     derivatives.zero,
     ratios.factor,
     conventions.another,
     exchanges.exchanged,
     exchanges.gradients_exchanged,
     derivatives.detached,
+    clipping.clipped,
     exchanges.coupled,
 )
 
@@ -107,7 +110,7 @@ class Inquiry:
             # what is unexplained about the value shows in its derivative, but for what only a derivative has
             found = self._gradient(case)
             return found if found is not None and found.kind == "nan from 0*inf" else None
-        return self._gradient(case) or self._forward(case, seen)
+        return self._gradient(case)
 
     def _value_right(self, case: Case) -> bool:
         sample = Facet(self.cell, gradient=False).sample(case)
@@ -156,9 +159,6 @@ class Inquiry:
     def _gradient(self, case: Case) -> Diagnosis | None:
         return self._of(True, case)
 
-    def _forward(self, case: Case, seen: Observation) -> Diagnosis | None:
-        return None
-
     def _samples(self, facet: Facet, case: Case) -> list[Sample]:
         found = (facet.sample(each) for each in ordinary_cases(self.cell, case))
         return [sample for sample in found if sample is not None]
@@ -191,10 +191,13 @@ class Inquiry:
                 return found
         if "batch_independence" in self.failures and not of_gradient:
             return Diagnosis("batch coupled", self.failures["batch_independence"][0][1].reason or "")
-        return (self._formula(facet, samples) or self._epsilon(facet, samples)) if habit else None
+        return (self._formula(facet, samples, rare=True) or self._epsilon(facet, samples)) if habit else None
 
-    def _formula(self, facet: Facet, samples: list[Sample]) -> Diagnosis | None:
-        """Ordinary results are wrong by far more than any rounding, and nothing more particular fits."""
+    def _formula(self, facet: Facet, samples: list[Sample], rare: bool = False) -> Diagnosis | None:
+        """Ordinary results are wrong by far more than any rounding, and nothing more particular fits.
+
+        rare: a few of them are enough.
+        """
         wrong = total = 0
         worst = 0.0
         for sample in samples:
@@ -207,7 +210,8 @@ class Inquiry:
                 size = float(np.abs(truth.middle[truth.known]).max(initial=0.0))
                 off = np.abs(got - truth.middle).astype(np.float64)[bad]
                 worst = max(worst, float(off.max(initial=0.0)) / size if size else 0.0)
-        if wrong < ENOUGH or wrong < total / 4 or worst < 0.01 or not roundings.smooth(facet, samples):
+        few = ENOUGH if rare else max(ENOUGH, total / 4)
+        if wrong < few or worst < 0.01 or not roundings.smooth(facet, samples):
             return None
         kind = "another derivative" if facet.gradient else "another formula"
         what = "gradient" if facet.gradient else "value"

@@ -12,6 +12,7 @@ from lossproof.checks import answers
 from lossproof.checks.cell import Cell
 from lossproof.checks.trial import Trial
 from lossproof.errors import ExpressionError, ImplementationError
+from lossproof.floats import FORMATS
 from lossproof.inputs import PROFILES, draw, expand
 from lossproof.inputs.anatomy import anatomy
 from lossproof.inputs.case import Array, Case
@@ -35,6 +36,9 @@ NEAR = 2.0**5
 
 FAR = 2.0**7
 """Beyond so many it disagrees."""
+
+GRAIN = 4.0
+"""Roundoffs of the largest result that mistaken code may be off beside."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +68,9 @@ class Sample:
     truth: Truths
     cotangent: Array
 
-    def wrong(self, name: str) -> Array:
-        """Elements that are far from the truth."""
-        return _beyond(self.got[name], self.truth[name], FAR, self.case)
+    def wrong(self, name: str, grain: float = 0.0) -> Array:
+        """Elements that are far from the truth, and by more than so many roundoffs of the largest."""
+        return _beyond(self.got[name], self.truth[name], FAR, self.case, grain)
 
     def right(self, name: str) -> Array:
         """Elements that agree with the truth."""
@@ -137,7 +141,10 @@ class Facet:
     def explained(
         self, samples: Sequence[Sample], supposed: Callable[[Sample], Truths | None], enough: int = ENOUGH
     ) -> bool:
-        """Whether every result agrees with what is supposed, `enough` of them where they disagree with the truth."""
+        """Whether every result agrees with what is supposed, `enough` of them where they disagree with the truth.
+
+        A few roundoffs of the largest result are no disagreement: mistaken code need not be accurate as well.
+        """
         told = 0
         for sample in samples:
             truths = supposed(sample)
@@ -147,10 +154,10 @@ class Facet:
                 truth = truths[name]
                 if got.shape != truth.middle.shape:
                     return False
-                if (_beyond(got, truth, NEAR, sample.case) & truth.known).any():
+                if (_beyond(got, truth, NEAR, sample.case, grain=GRAIN) & truth.known).any():
                     return False
                 if got.shape == sample.truth[name].middle.shape:
-                    told += int((sample.wrong(name) & truth.known).sum())
+                    told += int((sample.wrong(name, grain=4 * GRAIN) & truth.known).sum())
                 else:
                     told += got.size
         return told >= enough
@@ -169,15 +176,17 @@ def wide(array: Array) -> Array:
     return np.asarray(array).astype(np.float64)
 
 
-def _beyond(got: Array, truth: Truth, times: float, case: Case) -> Array:
-    """Elements whose error is more than so many attainable errors."""
-    from lossproof.floats import FORMATS
-
+def _beyond(got: Array, truth: Truth, times: float, case: Case, grain: float = 0.0) -> Array:
+    """Elements whose error is more than so many attainable errors, and than so many roundoffs of the largest truth."""
     if got.shape != truth.middle.shape:
         return np.zeros(got.shape, dtype=bool)
     error = distances(got, truth.middle, FORMATS[case.dtype])
     with np.errstate(invalid="ignore", over="ignore"):
-        return np.asarray(truth.known & (error > times * truth.attainable))
+        beyond = truth.known & (error > times * truth.attainable)
+        if grain and beyond.any():
+            sizes = np.abs(truth.middle[truth.known & np.isfinite(truth.middle)]).astype(np.float64)
+            beyond &= error > grain * FORMATS[case.dtype].unit_roundoff * sizes.max(initial=0.0)
+    return np.asarray(beyond)
 
 
 def ordinary_cases(cell: Cell, like: Case) -> list[Case]:

@@ -46,6 +46,15 @@ def mathml_expression(text: str, *, block: bool = False) -> str:
     return _math(_markup(text), "block" if block else "inline")
 
 
+def mathml_equation(left: str, right: ast.expr) -> str:
+    """`left = right` as `<math>`, of a name and a syntax tree; escaped, and as text where it cannot be typeset."""
+    try:
+        markup = typeset(right).markup
+    except (ExpressionError, RecursionError, MemoryError, ValueError, KeyError):
+        markup = words(ast.unparse(right))
+    return _math(element("mrow", name(left), symbol("="), markup), "inline")
+
+
 def _math(inside: str, display: str) -> str:
     return element("math", inside, attributes=f'display="{display}"')
 

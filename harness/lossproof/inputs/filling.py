@@ -28,7 +28,9 @@ class Filling:
 
     def fill(self, array: Array, at: int | None) -> Array:
         """An array of the case, filled up."""
-        return array if at is None else np.take(array, np.arange(self._all) % self._own, at)
+        if at is None or self._own == self._all:
+            return array
+        return np.take(array, np.arange(self._all) % self._own, at)
 
     def cut(self, array: Array, at: int | None) -> Array:
         """The rows of the case in an array that a call gave; the array itself where it has not the call's rows.

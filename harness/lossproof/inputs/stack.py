@@ -49,7 +49,7 @@ def stack(
     alone: list[Case] = []
     for case in cases:
         rows = rows_of(spec, graph.statics_of(spec, case.parameters), law)
-        if rows is None or not fits(spec, case, pool, law):
+        if rows is None or rows.count(case) > _room(case, rows, pool):
             alone.append(case)
         else:
             groups.setdefault(_key(case, rows), (rows, []))[1].append(case)

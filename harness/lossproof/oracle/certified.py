@@ -136,22 +136,26 @@ def flushed_radius(point: Point, name: str) -> Radius:
     return np.where(small, np.abs(array.astype(np.float64)), 0.0) if small.any() else 0.0
 
 
-def attainable(radius: Radius, middle: Array, storage: Format, working: Format) -> Array:
+def attainable(
+    radius: Radius, middle: Array, storage: Format, working: Format, size: float | None = None
+) -> Array:
     """The radius of the textbook algorithm, its last rounding to storage, and an eighth of the smallest normal.
 
     The eighth makes an absolute error of one smallest normal number pass (8 × attainable). inf where nothing is
     decided: where a truth is past the largest number, so was the last step, and no step before gave an infinity that
-    another one could cancel.
+    another one could cancel. size: `largest(middle)`, where it is known.
     """
     floor = storage.smallest_normal / 8
-    size = size_of(middle)
-    found = np.broadcast_to(np.asarray(radius + floor), size.shape)
+    found = np.broadcast_to(np.asarray(radius + floor), middle.shape)
     if storage.precision < working.precision:
-        found = found + storage.unit_roundoff * size
-    if most(size) <= storage.largest and most(found) < np.inf:
+        found = found + storage.unit_roundoff * size_of(middle)
+    size = largest(middle) if size is None else size
+    if size <= storage.largest and most(found) < np.inf:
         return np.asarray(found)
     infinite = np.isinf(middle)
-    past = ~infinite & ~np.isnan(radius) & (size > storage.largest * (1 + storage.unit_roundoff / 2))
+    past = (
+        ~infinite & ~np.isnan(radius) & (size_of(middle) > storage.largest * (1 + storage.unit_roundoff / 2))
+    )
     found = np.where(infinite, np.where(np.asarray(radius) == 0, floor, np.inf), found)
     found = np.where(past, storage.largest * working.unit_roundoff, found)
     return np.where(np.isfinite(found) & ~np.isnan(middle), found, np.inf)
@@ -174,6 +178,13 @@ def size_of(middle: Array) -> Array:
     """|midpoints|, float64."""
     with np.errstate(all="ignore"):
         return np.asarray(np.abs(middle.astype(np.float64, copy=False)))
+
+
+def largest(middle: Array) -> float:
+    """The largest magnitude of midpoints; nan where there is one."""
+    high = np.maximum.reduce(middle, axis=None, initial=0.0)
+    low = np.minimum.reduce(middle, axis=None, initial=0.0)
+    return max(float(high), -float(low)) if high == high else np.nan
 
 
 def most(array: Array) -> Any:

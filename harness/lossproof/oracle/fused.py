@@ -33,3 +33,13 @@ def _rewritten(node: Node, args: tuple[Node, ...]) -> Node:
     if args == node.args:
         return node
     return Node.make(node.op, args, node.attributes, node.shape, node.kind)
+
+
+@functools.lru_cache(maxsize=4096)
+def constant_nodes(nodes: tuple[Node, ...]) -> tuple[Node, ...]:
+    """The nodes of some graphs that no input, parameter or other loss has a part in."""
+    found: dict[Node, bool] = {}
+    for node in topological(nodes):
+        varies = node.op in ("input", "parameter", "call") or not all(found[arg] for arg in node.args)
+        found[node] = not varies
+    return tuple(node for node, constant in found.items() if constant)

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lossproof.oracle import structure
-from lossproof.oracle.rounding import Array, Radius, Rounding, exact
+from lossproof.oracle.rounding import Array, Radius, Rounding, Settle, exact
 from lossproof.oracle.softmax_family import SoftmaxFamily
 
 
@@ -65,8 +65,8 @@ class Radii:
             raise KeyError(f"no radius for {op}")
         return found
 
-    def _finish(self, out: Array, radius: Radius) -> Radius:
-        return self.rounding.finish(out, radius)
+    def _finish(self, out: Array, radius: Radius, settle: Settle | None = None) -> Radius:
+        return self.rounding.finish(out, radius, settle)
 
     # exact operations, up to what their operands bring
 
@@ -104,17 +104,20 @@ class Radii:
     def _add(self, out: Array, x: Term, y: Term) -> Radius:
         if exact(x.radius) or exact(y.radius):
             return self._finish(out, x.radius if exact(y.radius) else y.radius)
-        both = np.asarray(x.radius + y.radius)
-        if not np.maximum.reduce(both, axis=None, initial=0.0) < np.inf:
+
+        def settle(both: Radius) -> Radius:
             # two infinities may cancel
-            both = np.where(np.isinf(x.radius) & np.isinf(y.radius), np.nan, both)
-        return self._finish(out, both)
+            return np.where(np.isinf(x.radius) & np.isinf(y.radius), np.nan, both)
+
+        return self._finish(out, np.asarray(x.radius + y.radius), settle)
 
     _sub = _add
 
     def _mul(self, out: Array, x: Term, y: Term) -> Radius:
-        inherited = _at_infinity(out, self._product(x, y), x, y)
-        return inherited if x.binary or y.binary else self._finish(out, inherited)
+        inherited = self._product(x, y)
+        if x.binary or y.binary:
+            return _at_infinity(out, inherited, x, y)
+        return self._finish(out, inherited, lambda radius: _at_infinity(out, radius, x, y))
 
     def _product(self, x: Term, y: Term) -> Radius:
         if exact(x.radius) and exact(y.radius):
@@ -123,7 +126,7 @@ class Radii:
             return np.abs(y.view) * x.radius
         if exact(x.radius):
             return np.abs(x.view) * y.radius
-        return np.abs(x.view) * y.radius + (np.abs(y.view) + y.radius) * x.radius
+        return _plus(np.abs(x.view) * y.radius, (np.abs(y.view) + y.radius) * x.radius)
 
     def _times(self, out: Array, x: Term, y: Term) -> Radius:
         return _where_not_zero(x, self._mul(out, x, y))
@@ -135,7 +138,7 @@ class Radii:
         return np.where(room > 0, (np.abs(out) * y.radius + x.radius) / room, np.nan)
 
     def _div(self, out: Array, x: Term, y: Term) -> Radius:
-        return self._finish(out, _at_infinity(out, self._quotient(out, x, y), x))
+        return self._finish(out, self._quotient(out, x, y), lambda radius: _at_infinity(out, radius, x))
 
     def _xdivy(self, out: Array, x: Term, y: Term) -> Radius:
         return _where_not_zero(x, self._div(out, x, y))
@@ -230,7 +233,7 @@ class Radii:
     def _xlogy(self, out: Array, x: Term, y: Term) -> Radius:
         log = np.log(y.view)
         inherited = self._product(x, Term(log, log, self._logarithm(y.view, y.radius), False))
-        return _where_not_zero(x, self._finish(out, _at_infinity(out, inherited, x)))
+        return _where_not_zero(x, self._finish(out, inherited, lambda radius: _at_infinity(out, radius, x)))
 
     def _rel_entr(self, out: Array, x: Term, y: Term) -> Radius:
         """As the textbook has it, either way: by the quotient, or by the difference of logarithms.
@@ -356,13 +359,16 @@ class Radii:
     # the softmax family: shift by the maximum, one step each
 
     def _shifts(self, found: SoftmaxFamily, x: Term) -> tuple[Array, Radius]:
-        """The radius of the shifted entries before the exponential, and that of the maximum."""
-        steps = self.rounding.step * found.distance
+        """The radius of the shifted entries before the exponential (a fresh array), and that of the maximum."""
+        steps = found.shifted * -self.rounding.step
         if exact(x.radius):
             return steps, 0.0
-        top = np.max(spread(x.radius, x.view.shape), axis=found.axis, keepdims=True)
         # an entry far below the maximum has no part in it: its radius counts with itself alone
-        return steps + x.radius + _top_radius(found, x, top), _top_radius(found, x, top)
+        most = np.max(spread(x.radius, x.view.shape), axis=found.axis, keepdims=True)
+        top = _top_radius(found, x, most)
+        steps += x.radius
+        steps += top
+        return steps, top
 
     def _total(self, found: SoftmaxFamily, x: Term, ask: Callable[[], Array]) -> Array:
         """The relative radius of the sum of the weights. ask: for the radii of the shifted entries."""
@@ -415,7 +421,7 @@ class Radii:
         # exact logits seldom need the shifts of all classes
         shifts = functools.cache(lambda: self._shifts(found, x)[0])
         if exact(x.radius):
-            own = self.rounding.step * structure.take(found.distance, index.view)
+            own = -self.rounding.step * structure.take(found.shifted, index.view)
         else:
             own = structure.take(shifts(), index.view)
         total = self._log_total(found, self._total(found, x, shifts), shifts)
@@ -431,9 +437,12 @@ class Radii:
         shifts, _ = self._shifts(found, x)
         total = self._total(found, x, lambda: shifts)
         others = np.where(total < 1, total / (1 - np.minimum(total, 0.999)), np.nan) + self.rounding.step
-        if np.maximum.reduce(shifts, axis=None, initial=0.0) <= 2.0**-8:
-            relative = shifts * (1 + 2.0**-8) + others
-            return self._finish(out, out * relative)
+        widest = -found.least * self.rounding.step if exact(x.radius) else float(shifts.max(initial=0.0))
+        if widest <= 2.0**-8:
+            shifts *= 1 + 2.0**-8
+            shifts += others
+            shifts *= out
+            return self.rounding.finish(out, shifts, positive=True)
         near = out * (np.expm1(np.minimum(shifts, 1.0)) + others)
         far = np.minimum(np.exp(np.minimum(found.shifted + shifts, 0.0)), 1.0) / found.total * (1 + others)
         radius = np.where(shifts <= 1.0, near, np.where(exact(x.radius), out, far))
@@ -459,6 +468,14 @@ def _top_radius(found: SoftmaxFamily, x: Term, most: Array) -> Array:
     radius = spread(x.radius, x.view.shape)
     reach = found.shifted + radius >= -most
     return np.asarray(np.max(np.where(reach | np.isnan(radius), radius, 0.0), axis=found.axis, keepdims=True))
+
+
+def _plus(fresh: Array, more: Array) -> Array:
+    """The sum; `fresh`, which nobody else holds, becomes it where it has the shape."""
+    if fresh.shape == more.shape:
+        fresh += more
+        return fresh
+    return fresh + more
 
 
 def _open(radius: Radius, width: float) -> Array:

@@ -38,6 +38,8 @@ class Reference:
     """Certified answers for a mask of elements or for all, of code that works in a format or as expected."""
     _more: float = field(default=0.0, repr=False)
     """What was added to the attainable error."""
+    _size: float | None = field(default=None, repr=False, compare=False)
+    """The largest magnitude of the truths, where it was worked out already."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -55,7 +57,8 @@ class Reference:
     @functools.cached_property
     def finite(self) -> bool:
         """Whether the truth is finite everywhere, and within the format."""
-        return bool(certified.most(certified.size_of(self.middle)) <= self.storage.largest)
+        size = certified.largest(self.middle) if self._size is None else self._size
+        return size <= self.storage.largest
 
     @functools.cached_property
     def decided(self) -> bool:
@@ -85,7 +88,7 @@ class Reference:
     @property
     def in_truth(self) -> Reference:
         """With the certified answers everywhere in place of the vector tier's."""
-        return replace(self, middle=self.whole.middle, attainable=self.whole.attainable)
+        return replace(self, middle=self.whole.middle, attainable=self.whole.attainable, _size=None)
 
     def attainable_at(self, working: Format) -> Array:
         """The attainable error of code that works in another format."""
@@ -171,15 +174,17 @@ class Evaluation:
             return _ask(asked, middle.shape, mask)
 
         _count.asked += middle.size
-        attainable = certified.attainable(radius, middle, storage, self.working)
+        size = certified.largest(middle)
+        attainable = certified.attainable(radius, middle, storage, self.working, size)
         void = self._void(node, middle.shape)
-        if np.isnan(certified.most(certified.size_of(middle))):
+        if np.isnan(size):
             untold = np.isnan(middle) if void is None else np.isnan(middle) & ~void
             _count.handed_up += int(np.count_nonzero(untold))
             up = ask(untold)
             middle = np.where(untold, up.middle, middle)
             attainable = np.where(untold, up.attainable, attainable)
-        return Reference(middle, attainable, storage, ask).undecided_at(void)
+            size = certified.largest(middle)
+        return Reference(middle, attainable, storage, ask, _size=size).undecided_at(void)
 
 
 def references(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -14,6 +15,8 @@ from lossproof.floats import Format
 Array = np.ndarray[Any, np.dtype[Any]]
 Radius = float | Array
 """A float64 array that broadcasts against its midpoints, or the number 0.0 where all of them are exact."""
+
+Settle = Callable[[Radius], Radius]
 
 
 def exact(radius: Radius) -> bool:
@@ -51,30 +54,53 @@ class Rounding:
         fits = abs(scaled).bit_length() <= self.bits and (not scaled or abs(exact) >= self.least)
         return 0.0 if whole and fits else abs(float(exact)) * self.step
 
-    def finish(self, out: Array, radius: Radius) -> Radius:
+    def finish(
+        self, out: Array, radius: Radius, settle: Settle | None = None, *, positive: bool = False
+    ) -> Radius:
         """The radius after the rounding of a step whose midpoints are `out` (float64).
 
         An exact zero or infinity stays exact. inf means past the largest number, as code has it too, and nan
-        undecided: not even that an infinity comes out is known.
+        undecided: not even that an infinity comes out is known. settle: what the radius becomes before the rounding,
+        which it may do only where a midpoint or a radius is infinite or nan; elsewhere it is not asked. positive:
+        whether no midpoint is below 0.
         """
         if not self.step:
-            return radius
-        size = np.asarray(np.abs(out))
+            return radius if settle is None else settle(radius)
+        if positive:
+            size = np.asarray(out + radius)
+        else:
+            size = np.asarray(np.abs(out))
+            if not exact(radius):
+                size += radius
+        if not np.maximum.reduce(size, axis=None, initial=0.0) < self.largest:
+            return self._past(out, radius if settle is None else settle(radius))
+        small = self._small(size)
+        # in place: fresh memory costs more than the arithmetic
+        size *= self.step
         if not exact(radius):
             size += radius
-        low = np.minimum.reduce(size, axis=None, initial=np.inf)
-        high = np.maximum.reduce(size, axis=None, initial=0.0)
-        result = np.asarray(size * self.step)
-        if not exact(radius):
-            result += radius
-        if low >= self.least and high < self.largest:
-            return result
-        result = np.where((size < self.least) & (size > 0), result + self.least, result)
-        if not high < self.largest:
-            past = np.where(np.isnan(size) | np.isnan(radius), np.nan, np.inf)
-            result = np.where(size < self.largest, result, past)
-            result = np.where(np.isinf(out) & np.isfinite(radius), 0.0, result)
-        return np.asarray(result)
+        if small is not None:
+            size[small] += self.least
+        return size
+
+    def _small(self, size: Array) -> Array | None:
+        """Where a step is off by `least`; None for nowhere."""
+        if np.minimum.reduce(size, axis=None, initial=np.inf) >= self.least:
+            return None
+        small = np.asarray(size < self.least)
+        small &= size > 0
+        return small if small.any() else None
+
+    def _past(self, out: Array, radius: Radius) -> Radius:
+        """As `finish`, where some number may lie past the largest."""
+        size = np.asarray(np.abs(out) + radius)
+        result = np.asarray(size * self.step + radius)
+        small = self._small(size)
+        if small is not None:
+            result[small] += self.least
+        past = np.where(np.isnan(size) | np.isnan(radius), np.nan, np.inf)
+        result = np.where(size < self.largest, result, past)
+        return np.where(np.isinf(out) & np.isfinite(radius), 0.0, result)
 
 
 NO_ROUNDING = Rounding(0, 0.0, 0.0, math.inf)

@@ -36,14 +36,16 @@ class SoftmaxFamily:
         return np.asarray(np.log(self.total))
 
     @cached_property
-    def distance(self) -> Array:
-        """|shifted|, in which the rounding of the shift and of the exponential is measured."""
-        return np.abs(self.shifted)
+    def least(self) -> float:
+        """The smallest entry of `shifted`; nan where there is one."""
+        return float(np.minimum.reduce(self.shifted, axis=None, initial=0.0))
 
     @cached_property
     def moment(self) -> Array:
         """Σ weights · |shifted|: how far the sum moves for a relative error of the shifts; 0 at −∞."""
-        products = self.weights * self.distance
-        if np.isinf(self.distance).any():
+        products = self.weights * self.shifted
+        total = np.add.reduce(products, axis=self.axis, keepdims=True)
+        if np.isnan(total).any():
             products = np.where(self.weights == 0, 0.0, products)
-        return np.asarray(np.add.reduce(products, axis=self.axis, keepdims=True))
+            total = np.add.reduce(products, axis=self.axis, keepdims=True)
+        return np.negative(total)

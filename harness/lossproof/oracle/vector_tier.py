@@ -12,7 +12,7 @@ from lossproof.floats import Format
 from lossproof.oracle import wide
 from lossproof.oracle.certified import flushed_radius
 from lossproof.oracle.evaluate import Bindings, evaluate
-from lossproof.oracle.fused import fused
+from lossproof.oracle.fused import constant_nodes, fused
 from lossproof.oracle.point import Point, rows_axis
 from lossproof.oracle.rounding import Array, Radius, Rounding, exact
 from lossproof.oracle.running_error import Ball, Families, RunningError
@@ -25,11 +25,17 @@ Each step in the wide format is off by at most a few of its units, 2^-28 of a st
 in NumPy's order in place of pairwise ones, up to 2^17 terms one by one.
 """
 
-CHUNK = 2**15
+CHUNK = 2**16
 """Entries of the widest array that is worked on at once, so that the arrays of a step stay in the cache."""
 
 KEPT = 2**21
 """Entries of the widest array up to which what graphs share is kept from one to the next."""
+
+
+CONSTANTS = 32
+"""So many graphs and sizes are kept with what in them depends on sizes alone."""
+
+_CONSTANTS: dict[Any, dict[Node, Ball]] = {}
 
 
 class VectorTier:
@@ -81,6 +87,7 @@ class _Part:
         }
         self.numbers = {name: self.arithmetic.number(value) for name, value in point.reals.items()}
         self.known: dict[Node, Any] = {}
+        self._kind = point.storage.name, working
 
     def evaluate(self, nodes: Sequence[Node], extra: Mapping[str, Array]) -> list[tuple[Array, Radius]]:
         with np.errstate(all="ignore"):
@@ -88,12 +95,26 @@ class _Part:
             for name, array in self._extra(nodes, extra).items():
                 leaves[name] = self.arithmetic.leaf(array)
             # what hangs on an extra leaf is not known for another one of that name
-            known = dict(self.known)
+            graphs = tuple(fused(nodes))
+            known = self.known | self._constants(graphs)
             bindings = Bindings(leaves, self.numbers, self.point.dimensions)
-            balls: list[Ball] = evaluate(fused(nodes), self.arithmetic, bindings, known)
+            balls: list[Ball] = evaluate(graphs, self.arithmetic, bindings, known)
             if not extra:
                 self.known = known
         return [(ball.mid, ball.radii[0]) for ball in balls]
+
+    def _constants(self, graphs: tuple[Node, ...]) -> dict[Node, Ball]:
+        """The nodes that depend on sizes alone; the next part of these sizes finds them worked out."""
+        key = graphs, tuple(self.point.dimensions.items()), self._kind
+        found = _CONSTANTS.get(key)
+        if found is None:
+            bindings = Bindings({}, {}, self.point.dimensions)
+            found = {}
+            evaluate(constant_nodes(graphs), self.arithmetic, bindings, found)
+            if len(_CONSTANTS) >= CONSTANTS:
+                _CONSTANTS.clear()
+            _CONSTANTS[key] = found
+        return found
 
     def _extra(self, nodes: Sequence[Node], extra: Mapping[str, Array]) -> Mapping[str, Array]:
         if not extra or self._rows == slice(None):

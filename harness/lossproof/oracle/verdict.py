@@ -12,6 +12,7 @@ import numpy as np
 from lossproof.floats import Format
 from lossproof.oracle.certified import rounded
 from lossproof.oracle.reference import OWN, Reference
+from lossproof.oracle.structure import order_of
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -55,6 +56,21 @@ class Judgement:
         return np.asarray(np.log2(np.maximum(self.ratio, 1.0)))
 
     @functools.cached_property
+    def passed(self) -> bool:
+        """Whether every element has."""
+        return bool(np.maximum.reduce(self.verdicts, axis=None, initial=PASS) == PASS)
+
+    @functools.cached_property
+    def most(self) -> float:
+        """The largest of the ratios, 0 for none."""
+        return float(np.maximum.reduce(self.ratio, axis=None, initial=0.0))
+
+    @functools.cached_property
+    def undecided(self) -> int:
+        """The number of undecided elements."""
+        return int(np.count_nonzero(self.verdicts == UNDECIDED))
+
+    @functools.cached_property
     def worst(self) -> int | None:
         """The flat index of the worst failed or degraded element, else of the most bits lost; None if all undecided."""
         for verdict in (FAIL, DEGRADED, PASS):
@@ -77,7 +93,7 @@ def judge(got: Array, reference: Reference, working: Format, slack: Array | floa
     slack: an absolute error that is degraded and not failed, beside those of the rule. The vector tier acquits with
     room for its own error; all that it does not acquit is judged by Arb.
     """
-    got = np.asarray(got).astype(np.float64).reshape(reference.shape)
+    got = np.asarray(got).astype(np.float64, order=order_of(reference.shape)).reshape(reference.shape)
     attainable = reference.attainable
     error = distances(got, reference.middle, reference.storage, finite=reference.finite)
     known = np.ones(error.shape, dtype=bool) if reference.decided else np.isfinite(attainable)
@@ -134,7 +150,8 @@ def distances(got: Array, middle: Array, fmt: Format, *, finite: bool = False) -
     Near the largest number both neighbours of the limit are right: the truth may round to inf or to it.
     """
     with np.errstate(invalid="ignore", over="ignore"):
-        error = np.asarray(np.abs(got - middle).astype(np.float64, copy=False))
+        apart = np.asarray(got - middle)
+        error = np.asarray(np.abs(apart, out=apart).astype(np.float64, copy=False))
     if finite and np.maximum.reduce(error, axis=None, initial=0.0) < np.inf:
         return error
     expected = rounded(middle, fmt)

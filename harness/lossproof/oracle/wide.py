@@ -23,6 +23,9 @@ Array = np.ndarray[Any, np.dtype[Any]]
 LEAST = 5e-324
 """What stands for a positive number below the range of float64."""
 
+SAFE = -700.0
+"""The exponential of a number above it is far from underflow."""
+
 MOST = float(np.finfo(np.float64).max)
 """What stands for a finite number past it."""
 
@@ -127,7 +130,10 @@ class WideArithmetic:
 
     def leaf(self, array: Array) -> Array:
         """An input: floats exactly, integers and booleans as they are."""
-        return array if array.dtype.kind in "iub" else array.astype(np.float64).astype(self.dtype, copy=False)
+        if array.dtype.kind in "iub":
+            return array
+        near = array.astype(np.float64, order=structure.order_of(array.shape))
+        return near.astype(self.dtype, copy=False)
 
     def constant(self, value: Any) -> Array:
         if self.dtype == np.float64:
@@ -203,7 +209,8 @@ class WideArithmetic:
 
     def softmax(self, x: Array, axis: int) -> Array:
         found = self._family(x, axis)
-        return np.asarray(_nonzero(found.weights / found.total, found.shifted))
+        share = found.weights / found.total
+        return share if found.least > SAFE else np.asarray(_nonzero(share, found.shifted))
 
     def sort(self, x: Array, axis: int) -> Array:
         return np.sort(x, axis=axis)

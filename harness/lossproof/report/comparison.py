@@ -20,7 +20,7 @@ SCHEMA = 1
 MANY = 50
 """More changes of one kind than that are counted, not shown, where they are no regression."""
 
-_TITLES = {
+TITLES = {
     "new": ("New findings", "bold red"),
     "worse": ("Worse", "bold red"),
     "fixed": ("Fixed", "green"),
@@ -33,7 +33,7 @@ def show(found: Comparison, console: Console) -> None:
     """Print what changed; regressions first."""
     for note in found.notes:
         console.print(Text(one_line(note), "dim"), soft_wrap=True)
-    for kind, (title, style) in _TITLES.items():
+    for kind, (title, style) in TITLES.items():
         changes: Sequence[Change] = getattr(found, kind)
         if not changes:
             continue
@@ -45,14 +45,14 @@ def show(found: Comparison, console: Console) -> None:
         if len(shown) < len(changes):
             console.print(Text(f" … and {plural(len(changes) - len(shown), 'more change')}"))
     console.print()
-    counts = [f"{len(getattr(found, kind)):,} {kind}" for kind in _TITLES if getattr(found, kind)]
+    counts = [f"{len(getattr(found, kind)):,} {kind}" for kind in TITLES if getattr(found, kind)]
     console.print(Text(", ".join([*counts, f"{found.same:,} unchanged"]), "bold"))
 
 
 def text(found: Comparison) -> str:
     """The comparison as the text of a JSON file."""
     content: dict[str, Any] = {"schema": SCHEMA, "regressed": found.regressed, "notes": found.notes}
-    content |= {kind: [_plain(change) for change in getattr(found, kind)] for kind in _TITLES}
+    content |= {kind: [_plain(change) for change in getattr(found, kind)] for kind in TITLES}
     content["unchanged"] = found.same
     return json.dumps(plain(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 

@@ -7,7 +7,12 @@ from lossproof.report.text import array, number, one_line, rough
 
 
 def facts(finding: Finding) -> list[tuple[str, str]]:
-    """The minimal case and what came of it, as labels and texts for a reader."""
+    """All of it: the minimal case, what came of it, what is told of it, as labels and texts for a reader."""
+    return [*case(finding), *outcome(finding), *told(finding)]
+
+
+def case(finding: Finding) -> list[tuple[str, str]]:
+    """The minimal case."""
     dtype = finding.dtype
     found = [(one_line(name), array(value, dtype)) for name, value in finding.inputs.items()]
     found += [(one_line(name), array(value, dtype)) for name, value in finding.variables.items()]
@@ -17,16 +22,28 @@ def facts(finding: Finding) -> list[tuple[str, str]]:
         found.append(("parameters", ", ".join(said)))
     if finding.cotangent is not None:
         found.append(("cotangent", array(finding.cotangent, dtype)))
-    if finding.quantity:
-        found.append(("quantity", one_line(finding.quantity)))
+    return found
+
+
+def outcome(finding: Finding) -> list[tuple[str, str]]:
+    """What was compared, what was expected and what came out."""
+    dtype = finding.dtype
+    found = [("quantity", one_line(finding.quantity))] if finding.quantity else []
     for label, value in (("expected", finding.expected), ("got", finding.got)):
         if value is not None:
             found.append((label, array(value, dtype)))
     if finding.attainable is not None:
         found.append(("attainable error", rough(finding.attainable)))
-    found.append(("reason", one_line(finding.reason)))
+    return found
+
+
+def told(finding: Finding) -> list[tuple[str, str]]:
+    """The reason of the verdict, the kind of mistake, the waiver."""
+    found = [("reason", one_line(finding.reason))]
     if finding.diagnosis.kind != "unexplained" and finding.diagnosis.text != finding.reason:
         found.append(("diagnosis", one_line(f"{finding.diagnosis.kind}: {finding.diagnosis.text}")))
+    if finding.breakdown:
+        found.append(("breakdown", one_line(finding.breakdown["text"])))
     if finding.waiver:
         found.append(("waived", one_line(finding.waiver)))
     return found

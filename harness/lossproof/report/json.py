@@ -12,12 +12,15 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from lossproof.audit.results import Run
+from lossproof.audit.results import Result, Run
 from lossproof.errors import Place, UsageError
 from lossproof.report import embedded, files
 
 SCHEMA = 1
 """The version of the file format."""
+
+_DATA = ("implementations", "tolerances", "planes", "maps")
+"""What reports tell and draw, beside the results."""
 
 
 def schema() -> dict[str, Any]:
@@ -35,7 +38,7 @@ def document(run: Run) -> dict[str, Any]:
         "seed": run.seed,
         "profile": run.profile,
         "environment": plain(run.environment),
-        "results": [plain(dataclasses.asdict(result)) for result in run.results],
+        "results": [_row(result) for result in run.results],
         "findings": [plain(dataclasses.asdict(finding)) for finding in run.findings],
         "problems": [plain(dataclasses.asdict(problem)) for problem in run.problems],
         **(
@@ -43,15 +46,24 @@ def document(run: Run) -> dict[str, Any]:
             if run.objections
             else {}
         ),
+        **{key: [plain(dataclasses.asdict(each)) for each in getattr(run, key)] for key in _DATA},
         "timing": {"seconds": round(run.seconds, 3)},
     }
+
+
+def _row(result: Result) -> dict[str, Any]:
+    """A row; "worst" is left out where there is none, as in all but the deep profile."""
+    row: dict[str, Any] = plain(dataclasses.asdict(result))
+    if result.worst is None:
+        del row["worst"]
+    return row
 
 
 def text(run: Run) -> str:
     """The run as the text of a JSON file: a line for each row, so that big runs stay small and diff well."""
     parts = []
     for key, value in document(run).items():
-        if key == "results" and value:
+        if key in ("results", *_DATA) and value:
             rows = ",\n  ".join(_dump(row) for row in value)
             parts.append(f'"{key}": [\n  {rows}\n ]')
         else:

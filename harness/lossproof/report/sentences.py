@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from lossproof.audit.results import Result, Run, Verdict
 from lossproof.report.digest import Skipped, check_text, setting
-from lossproof.report.text import bits, plural
+from lossproof.report.facts import parameter
+from lossproof.report.text import bits, plural, shape, size
 
 MANY_NAMES = 4
+
+FEW = 12
+"""Numbers of an array that stand in a line."""
 
 
 def row_text(row: Result) -> str:
@@ -34,6 +39,24 @@ def by_reason(run: Run, verdict: Verdict) -> list[str]:
         reason = f": {worst.reason}" if worst.reason else ""
         texts.append(f"{implementation} · {framework} · {check_text(check)} ({settings}){lost}{reason}")
     return texts
+
+
+def worst_text(row: Result) -> str:
+    """The worst inputs that a deep search found for a check: how far off, where, and which."""
+    worst = row.worst
+    assert worst is not None
+    quantity = "value" if row.check == "accuracy" else row.check
+    off = "not finite" if math.isinf(worst.error) else f"{worst.error:.3g} × the attainable error"
+    inputs = ", ".join(f"{name} {_short(entries, row.dtype)}" for name, entries in worst.inputs.items())
+    given = [f"{n} = {_short(v, row.dtype)}" for n, v in worst.parameters.items() if v is not None]
+    under = f"; {', '.join(given)}" if given else ""
+    where = f"{row.implementation} · {setting(row, framework=True)} · {quantity}"
+    return f"{where}: {off}, in {row.regime}: {inputs}{under}"
+
+
+def _short(entries: object, dtype: str) -> str:
+    """Numbers where they are few, else how many there are."""
+    return parameter(entries, dtype) if size(entries) <= FEW else f"of shape {list(shape(entries))}"
 
 
 def skip_text(entry: Skipped) -> str:

@@ -15,7 +15,7 @@ from lossproof.report import digest as gather
 from lossproof.report.digest import Cause, Digest, Line
 from lossproof.report.facts import facts
 from lossproof.report.progress import STYLES
-from lossproof.report.sentences import by_reason, row_text, skip_text
+from lossproof.report.sentences import by_reason, row_text, skip_text, worst_text
 from lossproof.report.text import bits, clean, duration, one_line, plural
 
 NARROW = 100
@@ -39,6 +39,7 @@ def summary(
     if fail_on != "degraded":
         _short(console, "Degraded", by_reason(run, Verdict.DEGRADED), "yellow")
     _short(console, "Waived", by_reason(run, Verdict.WAIVED), "cyan")
+    _short(console, "Worst inputs found", [worst_text(row) for row in run.results if row.worst], "")
     _short(console, "Skipped", [skip_text(entry) for entry in gather.skipped(run)], "")
     objections = [f"{each.where}: {each.message}" for each in run.objections]
     _short(console, "Waivers that do not hold", objections, "bold red")

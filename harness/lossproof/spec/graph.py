@@ -33,10 +33,8 @@ def statics_of(spec: Spec, parameters: Mapping[str, Any]) -> Statics:
     found = []
     for name, parameter in spec.parameters.items():
         value = parameters.get(name, parameter.default)
-        if parameter.kind == "number" and value is not None:
-            value = NUMBER
-        elif parameter.kind == "array" and value is not None:
-            value = ARRAY
+        if value is not None and parameter.choices is None:
+            value = NUMBER if parameter.shape is None else ARRAY
         found.append((name, value))
     return tuple(found)
 

@@ -18,7 +18,7 @@ import pydantic
 
 from lossproof.audit.events import CellFinished
 from lossproof.audit.planned import PlannedCell
-from lossproof.audit.results import Finding, Result, Verdict
+from lossproof.audit.results import Finding, Result, StabilityMap, Tolerance, Verdict
 from lossproof.audit.reuse import surroundings
 from lossproof.audit.reuse.sources import Sources, content_of, installed
 from lossproof.audit.reuse.store import Store, digest, folder
@@ -82,15 +82,15 @@ class CellCache:
             }
         )
 
-    def read(self, key: str) -> tuple[tuple[Result, ...], tuple[Finding, ...]] | None:
-        """The results and the findings of a cell, as they were written; None where there are none."""
+    def read(self, key: str) -> Entry | None:
+        """What was found in a cell, as it was written; None where there is nothing."""
         try:
             entry = _entry().validate_python(_store().read(key))
         except (pydantic.ValidationError, RecursionError):
             return None
         if any(content_of(path) != content for path, content in entry.later.items()):
             return None
-        return tuple(entry.results), tuple(entry.findings)
+        return entry
 
     def watch(self) -> Watch | None:
         """What keeps the cells whose keys were made here; None where a file has been written meanwhile."""
@@ -136,17 +136,19 @@ def _has_source(function: Any, sources: Sources) -> bool:
 
 
 @dataclass(frozen=True)
-class _Entry:
-    """later: path and content of files that were imported only when the implementation ran."""
+class Entry:
+    """What was found in a cell. later: path and content of files that were imported only when it ran."""
 
     later: dict[str, str]
     results: list[Result]
     findings: list[Finding]
+    tolerances: list[Tolerance]
+    maps: list[StabilityMap]
 
 
 @functools.cache
-def _entry() -> pydantic.TypeAdapter[_Entry]:
-    return pydantic.TypeAdapter(_Entry)
+def _entry() -> pydantic.TypeAdapter[Entry]:
+    return pydantic.TypeAdapter(Entry)
 
 
 @dataclass(frozen=True)
@@ -168,7 +170,14 @@ class Watch:
         if any(_stamp(path) != stamp for path, stamp in self.stamps.items()):
             return
         later = {path: content for path, content in after.files.values() if path not in self.stamps}
-        _store().write(key, asdict(_Entry(later, list(finished.results), list(finished.findings))))
+        entry = Entry(
+            later,
+            list(finished.results),
+            list(finished.findings),
+            list(finished.tolerances),
+            list(finished.maps),
+        )
+        _store().write(key, asdict(entry))
 
 
 def _stamp(path: str) -> tuple[int, int]:

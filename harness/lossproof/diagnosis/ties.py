@@ -1,0 +1,104 @@
+"""Whether a mistake goes when equal entries and zero vectors are moved apart, by however little."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from lossproof.audit.results import Diagnosis
+from lossproof.diagnosis.rays import gentle, put
+from lossproof.diagnosis.samples import Facet, Sample, wide
+from lossproof.diagnosis.spot import Spot
+from lossproof.inputs.case import Array, Case
+from lossproof.spec.model import Domain, Spec
+
+MOVED = (Domain.REAL, Domain.EXTENDED_REAL, Domain.EMBEDDING)
+
+MOVES = (1.0, 2.0**-4)
+"""What depends on ties alone goes with the smaller move as with the larger; what cancels beside them does not."""
+
+
+def undefined_at_ties(facet: Facet, failing: Sample, spot: Spot) -> Diagnosis | None:
+    """A nan, or an infinite derivative, at equal entries or zero vectors."""
+    got, of_value = spot.got(failing), spot.name == "value"
+    if math.isfinite(got) or (of_value and not math.isnan(got)):
+        return None
+    why = _goes(facet, failing, spot)
+    if why is None:
+        return None
+    shown = f"{spot.told} at {list(spot.place)} is {got:.6g} where the truth is {spot.truth(failing):.6g}"
+    if of_value:
+        kind = "divides by zero" if "zero vectors" in why else "wrong at ties"
+    else:
+        kind = "nan from 0*inf"
+    return Diagnosis(kind, f"{shown}; it is right when {why}")
+
+
+def wrong_at_ties(facet: Facet, failing: Sample, spot: Spot) -> Diagnosis | None:
+    """A finite result that is wrong at equal entries or zeros alone, as a derivative at a kink may be."""
+    got, truth = spot.got(failing), spot.truth(failing)
+    if not (math.isfinite(got) and math.isfinite(truth)) or not _tied(facet.cell.spec, failing.case):
+        return None
+    why = _goes(facet, failing, spot)
+    if why is None:
+        return None
+    shown = f"{spot.told} at {list(spot.place)} is {got:.6g} where the truth is {truth:.6g}"
+    return Diagnosis("wrong at ties", f"{shown}; it is right when {why}")
+
+
+def _goes(facet: Facet, failing: Sample, spot: Spot) -> str | None:
+    """With which inputs moved, by much and by little, the result at the spot is right."""
+    spec = facet.cell.spec
+    for base in (gentle(spec, failing.case), failing.case):
+        sample = facet.sample(base)
+        if sample is None or not sample.fits or not spot.wrong(sample):
+            continue
+        far, near = _apart(spec, base, MOVES[0]), _apart(spec, base, MOVES[1])
+        for (much, why), (little, _) in zip(far, near, strict=True):
+            if _right(facet, much, spot) and _right(facet, little, spot):
+                return why
+    return None
+
+
+def _tied(spec: Spec, case: Case) -> bool:
+    """Whether there are zeros, equal entries of a row or equal rows among the real inputs, or two of them agree."""
+    arrays = [
+        wide(case.inputs[n]) for n, d in spec.inputs.items() if d.domain in MOVED and case.inputs[n].ndim
+    ]
+    if any(a.ndim == 1 and not a.all() for a in arrays):
+        return True
+    if any((a == b).any() for a, b in itertools.combinations(arrays, 2) if a.shape == b.shape):
+        return True
+    tables = [a for a in arrays if a.ndim == 2]
+    if any(len(np.unique(row)) < len(row) for table in tables for row in table):
+        return True
+    return any(len(np.unique(table, axis=0)) < len(table) for table in tables)
+
+
+def _right(facet: Facet, case: Case, spot: Spot) -> bool:
+    sample = facet.sample(case)
+    if sample is None or not sample.fits:
+        return False
+    return bool(sample.truth[spot.name].known[spot.place]) and not spot.wrong(sample)
+
+
+def _apart(spec: Spec, case: Case, share: float) -> Iterator[tuple[Case, str]]:
+    """The case with one input after the other, then all, moved by a share of a tenth."""
+    moved: dict[str, Array] = {}
+    for place, (name, declared) in enumerate(spec.inputs.items()):
+        array = case.inputs[name]
+        if declared.domain in MOVED and array.ndim:
+            wave = 0.11 * np.cos(np.arange(1, array.size + 1) * (1.7 + place)).reshape(array.shape)
+            finite = wide(array)[np.isfinite(wide(array))]
+            scale = min(4.0, max(1.0, float(np.abs(finite).max(initial=0.0)) / 4))
+            moved[name] = (wide(array) + share * scale * wave).astype(array.dtype)
+    for name, array in moved.items():
+        vectors = spec.inputs[name].domain is Domain.EMBEDDING
+        zero = vectors and not wide(case.inputs[name]).any(axis=-1).all()
+        what = "zero vectors" if zero else "equal entries or zeros"
+        yield put(case, {name: array}), f"{name} is moved a little away from {what}"
+    if len(moved) > 1:
+        yield put(case, moved), " and ".join(moved) + " are moved a little apart"
