@@ -577,3 +577,33 @@ def test_an_undecorated_function_is_bound_to_a_loss(write: Write) -> None:
 def test_regimes_limit_what_is_drawn(write: Write) -> None:
     found = check(write(RIGHT), regimes=("masked", "huge"))
     assert {row.regime for row in rows(found, "right", "accuracy")} == {"masked", "huge"}
+
+
+def test_a_cell_is_examined_in_one_thread_and_the_callers_number_comes_back(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    adapter = tmp_path / "threads.py"
+    adapter.write_text(
+        textwrap.dedent(
+            """
+            import torch
+            from lossproof import implements
+
+            seen = set()
+
+            @implements("mse", framework="torch", dtypes=["float32"])
+            def mine(prediction, target):
+                seen.add(torch.get_num_threads())
+                assert seen == {1}, seen
+                return ((prediction - target) ** 2).mean(-1)
+            """
+        )
+    )
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        options = Options((str(adapter),), devices=("cpu",), modes=("eager",), regimes=("ordinary",), jobs=1)
+        found = run(plan(options), lambda event: None)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert {row.verdict for row in found.results if row.check == "accuracy"} == {Verdict.PASS}

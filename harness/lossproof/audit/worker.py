@@ -186,11 +186,13 @@ def examine(
         i, library.get(i.loss), framework(i.framework), planned.device, planned.mode, planned.dtype, siblings
     )
     profile = PROFILES[settings.profile]
-    results, findings, tolerances = Examination(
+    examination = Examination(
         cell, profile, settings.seed, settings.regimes, settings.every_waiver(), planned.share, false_laws,
         settings.fail_on,
-    ).run()  # fmt: skip
-    drawn = maps.draw(cell, profile) if planned.maps else ()
+    )  # fmt: skip
+    with cell.framework.one_thread():
+        results, findings, tolerances = examination.run()
+        drawn = maps.draw(cell, profile) if planned.maps else ()
     return CellFinished(
         i.name, i.loss, i.framework, planned.device, planned.mode, planned.dtype, tuple(results), tuple(findings),
         time.perf_counter() - begun, tolerances=tuple(tolerances), maps=drawn,

@@ -48,8 +48,8 @@ def observe(trial: Trial) -> Observation | None:
         bits = _bits(first, second, attainable)
         if bits > PASS_BITS:
             return Observation(
-                Verdict.FAIL, rows, 0, bits, f"row {rows - 1} changes when the other rows {what}",
-                f"row {rows - 1}", first, attainable, second,
+                Verdict.FAIL, rows, 0, bits, f"the last row changes when the other rows {what}",
+                "last row", first, attainable, second,
             )  # fmt: skip
     return Observation(Verdict.PASS, rows)
 

@@ -7,7 +7,7 @@ import importlib
 import numbers
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -107,6 +107,10 @@ class Framework(Protocol):
     def forget(self) -> None:
         """Drop what was compiled, which takes memory; it is compiled anew where it is called again."""
 
+    def one_thread(self) -> AbstractContextManager[None]:
+        """Calls inside compute in one thread, where the framework lets that be chosen: for tiny arrays several
+        only wait for each other."""
+
 
 class Imported:
     """What the frameworks share that are imported on first use: the reasons why something is missing."""
@@ -137,6 +141,9 @@ class Imported:
 
     def missing_dtype(self, dtype: str, device: str = "cpu") -> str | None:
         return None if dtype in DTYPES else unknown("dtype", dtype, DTYPES)
+
+    def one_thread(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def _missing_device(self, device: str) -> str | None:
         raise NotImplementedError

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NoReturn
 
 import numpy as np
@@ -72,6 +73,9 @@ class NumpyFramework:
 
     def forget(self) -> None:
         pass
+
+    def one_thread(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def _call(self, call: Call) -> tuple[Any, tuple[Array, ...], dict[str, Any]]:
         require(self, call)

@@ -91,6 +91,15 @@ class TorchFramework(Imported):
         if "torch._dynamo" in sys.modules:  # else nothing was compiled
             self.library.compiler.reset()
 
+    @contextmanager
+    def one_thread(self) -> Iterator[None]:
+        before = self.library.get_num_threads()
+        self.library.set_num_threads(1)
+        try:
+            yield
+        finally:
+            self.library.set_num_threads(before)
+
     def _value(self, call: Call) -> Outcome:
         result, inputs, _, parameters = self._call(call, ())
         value, dtype = self._read(result)
