@@ -697,7 +697,7 @@ def test_a_recipe_gives_these_very_numbers_on_every_machine():
         for dtype in DTYPES:
             for array in expand(SPECS[loss], recipe, dtype).inputs.values():
                 digest.update(array.tobytes())
-    assert digest.hexdigest()[:16] == "8d4d6eb922932447"
+    assert digest.hexdigest()[:16] == "faf0b9d92ffdfbf2"
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

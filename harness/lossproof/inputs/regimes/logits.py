@@ -21,9 +21,9 @@ def _ordinary(s: Sketch, labels: Array) -> Array:
 
 
 def _peak(s: Sketch, at: Array) -> Array:
-    """One class above the rest by a gap of 10 to 700, a third of them below 40, where a float32 has digits left."""
-    dice, rows, turned = s.values, s.rows, s.turned()
-    gap = np.minimum(10.0 + 690.0 * (turned * turned * turned), s.form.largest / 8).astype(dice.word.real)
+    """One class above the rest by a gap of 10 to 700."""
+    dice, rows = s.values, s.rows
+    gap = np.minimum(10.0 + 690.0 * s.turned(), s.form.largest / 8).astype(dice.word.real)
     gap = np.where(dice.chance(4, rows), gap, np.rint(gap))
     spread = np.where(dice.chance(2, rows), gap / 8, 1.0)
     spread = np.where(dice.chance(2, rows), 0.0, spread)
