@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from lossproof.audit.plan import Options, plan
 from lossproof.audit.results import Run, Verdict
 from lossproof.audit.run import run
+from lossproof.checks.distribution import FIXED
 from lossproof.cli import app
 from lossproof.report.facts import facts
 
@@ -93,8 +94,21 @@ def test_the_json_that_is_described_is_the_schema() -> None:
     schema = json.loads(resources.files("lossproof.report").joinpath("results.schema.json").read_text())
     described = README.partition("## JSON")[2].partition("## Limits")[0]
     keys = set(re.findall(r'"(\w+)"', described))
-    allowed = {*schema["properties"], "kind", "text"}
-    for part in ("result", "finding", "problem", "bound", "breakdown", "worst"):
+    counted = schema["$defs"]["tolerance"]["properties"]["fixed"]["additionalProperties"]["properties"]
+    allowed = {*schema["properties"], "kind", "text", *counted, *FIXED, "exact", "inf"}
+    parts = (
+        "result",
+        "finding",
+        "problem",
+        "bound",
+        "breakdown",
+        "worst",
+        "tolerance",
+        "axis",
+        "plane",
+        "map",
+    )
+    for part in parts:
         allowed |= set(schema["$defs"][part]["properties"])
         assert set(schema["$defs"][part]["required"]) <= keys
     assert keys <= allowed
