@@ -34,14 +34,8 @@ def id_of(file: Path) -> str:
     return file.stem
 
 
-in_one_process = [
-    pytest.param(file, marks=pytest.mark.xdist_group(file.stem), id=id_of(file)) for file in BROKEN
-]
-"""A file is run once for all that is asked of it."""
-
-
-@pytest.mark.parametrize("file", in_one_process)
-def test_each_broken_loss_fails_on_the_checks_that_fit_its_mistake(file: Path) -> None:
+@pytest.mark.parametrize("file", BROKEN, ids=id_of)
+def test_each_broken_loss_is_caught_by_its_checks_and_told_by_its_kind_and_no_other(file: Path) -> None:
     if in_jax(file):
         pytest.importorskip("jax")
     found = caught(file)
@@ -49,13 +43,6 @@ def test_each_broken_loss_fails_on_the_checks_that_fit_its_mistake(file: Path) -
     unknown = {name: set(checks) - found.seen[name] for name, checks in found.expected.items()}
     assert not any(unknown.values()), f"no such check: {unknown}"
     assert {name: (found.expected[name], sorted(found.failed[name])) for name in found.missed} == {}
-
-
-@pytest.mark.parametrize("file", in_one_process)
-def test_each_mistake_is_told_by_its_kind_and_none_by_another(file: Path) -> None:
-    if in_jax(file):
-        pytest.importorskip("jax")
-    found = caught(file)
     assert set(found.right) == set(found.expected), "CAUGHT_BY and KINDS name different functions"
     assert found.told_wrong == {}
     silent = set(found.expected) - set(found.told) - set(not_told(file))

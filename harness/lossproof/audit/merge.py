@@ -41,7 +41,8 @@ def merged(runs: Sequence[Run], seed: int, profile: str) -> Run:
             if finding not in same:
                 same.append(finding)
     whole.tolerances, whole.maps = list(tolerances.values()), list(maps.values())
-    whole.results = list(dict.fromkeys(whole.results))
+    # a row may hold what it met at its worst, which has no hash
+    whole.results = list({repr(row): row for row in whole.results}.values())
     whole.findings = [finding for same in findings.values() for finding in same]
     return ordered(whole)
 
