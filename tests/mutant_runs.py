@@ -150,7 +150,6 @@ class Caught:
         return {n: k for n, k in self.kinds.items() if n not in self.told and k not in GENERIC}
 
 
-@functools.cache
 def caught(file: Path) -> Caught:
     """Check a file of broken losses, those again that were missed, with other cases.
 

@@ -43,7 +43,6 @@ class Tally:
 
 def tally(file: Path) -> Tally:
     """What one file of tests/mutants gives."""
-    _one_thread()
     found, losses = Tally(), losses_of(file)
     if file.stem.startswith("right_"):
         told = blamed(file)
@@ -80,14 +79,6 @@ def table(found: Tally) -> Table:
         numbers = (str(broken), str(caught_), str(missed), share, str(right), str(blamed_))
         out.add_row(spec, *numbers, style="bold" if spec == "total" else "")
     return out
-
-
-def _one_thread() -> None:
-    """Tiny arrays in several processes: with threads of their own they only wait for each other."""
-    if importlib.util.find_spec("torch") is not None:
-        import torch
-
-        torch.set_num_threads(1)
 
 
 def main() -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 
@@ -114,13 +112,10 @@ def _function(name: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def textbook() -> Iterator[Run]:
-    torch = pytest.importorskip("torch")
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
+def textbook() -> Run:
+    pytest.importorskip("torch")
     options = Options(("textbook",), devices=("cpu",), modes=("eager",), dtypes=("float32",), jobs=1)
-    yield run(plan(options), lambda event: None)
-    torch.set_num_threads(before)
+    return run(plan(options), lambda event: None)
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from lossproof.checks.trial import COTANGENTS
 from lossproof.frameworks import Call, Outcome, framework
 from lossproof.inputs import Case
 
-from .pipeline import Pipeline, implementation, one_thread
+from .pipeline import Pipeline, implementation
 from .scale import FULL, Scale, Shape, in_turns, median, named, shown
 
 LETTER, TITLE = "b", "verification over the implementation's own calls"
@@ -48,7 +48,7 @@ class Timed:
 
 
 def measure(scale: Scale = FULL, shapes: tuple[Shape, ...] = SHAPES) -> list[dict[str, Any]]:
-    with one_thread():
+    with framework("torch").one_thread():
         return [_measure(shape, scale) for shape in shapes]
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -34,19 +33,6 @@ def implementation(name: str) -> Implementation:
     """The bundled cross-entropy of a framework; imports that framework alone."""
     found, _ = discover(f"{ADAPTERS[name]}:cross_entropy")
     return next(each for each in found if (each.loss, each.framework) == (LOSS, name))
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """PyTorch computes in one thread, as in a worker of an audit."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @dataclass

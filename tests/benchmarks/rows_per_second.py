@@ -18,8 +18,10 @@ import torch
 import torch.nn.functional as F
 from rich.table import Table
 
+from lossproof.frameworks import framework
+
 from . import baseline
-from .pipeline import Pipeline, Times, implementation, one_thread
+from .pipeline import Pipeline, Times, implementation
 from .scale import FULL, Scale, Shape, in_turns, median, named, ratio, seconds, shown
 
 LETTER, TITLE = "a", "verified rows a second"
@@ -31,7 +33,7 @@ SHARE = 0.02
 
 
 def measure(scale: Scale = FULL, shapes: tuple[Shape, ...] = SHAPES) -> list[dict[str, Any]]:
-    with one_thread():
+    with framework("torch").one_thread():
         return [_measure(shape, scale) for shape in shapes]
 
 
