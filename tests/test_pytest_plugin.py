@@ -468,6 +468,29 @@ def test_xdist_gives_the_same_verdicts_one_report_and_the_same_results(
     assert "my_losses.<wbr>wrong" in page or "my_losses.wrong" in page
 
 
+@pytest.mark.parametrize("dist", ["load", "loadgroup"])
+def test_xdist_has_each_dtype_of_an_implementation_examined_by_one_worker(
+    pytester: pytest.Pytester, dist: str
+) -> None:
+    path = pytester.makepyfile(
+        counted="""
+        import os
+        import lossproof as lp
+
+        @lp.implements("mse", framework="numpy")
+        def mse(prediction, target):
+            with open("calls", "a") as file:
+                print(prediction.dtype, os.getpid(), file=file)
+            return ((prediction - target) ** 2).mean(-1)
+        """
+    )
+    pytester.makepyfile("def test_one(): ...\ndef test_two(): ...")
+    result = pytester.runpytest_subprocess("--lossproof", path, ".", "-n2", f"--dist={dist}")
+    result.assert_outcomes(passed=28, skipped=4)
+    calls = {tuple(line.split()) for line in Path("calls").read_text().splitlines()}
+    assert sorted(dtype for dtype, _ in calls) == ["float32", "float64"]
+
+
 def test_a_report_of_nothing_says_so_and_one_that_cannot_be_written_stops_the_run(
     pytester: pytest.Pytester,
 ) -> None:

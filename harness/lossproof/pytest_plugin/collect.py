@@ -19,8 +19,11 @@ from lossproof.pytest_plugin.options import Asked
 from lossproof.pytest_plugin.record import RUNS
 
 if TYPE_CHECKING:
+    from xdist.remote import Producer
+
     from lossproof.implementation import Implementation
     from lossproof.pytest_plugin.cells import Cells
+    from lossproof.pytest_plugin.distribute import CellScheduling
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,14 @@ class Collecting:
 
             self._cells = Cells(self.asked)
         return self._cells
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Producer) -> CellScheduling | None:
+        if config.getvalue("dist") not in ("load", "loadgroup"):
+            return None
+        from lossproof.pytest_plugin.distribute import CellScheduling
+
+        return CellScheduling(config, log, self.files)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_collect_file(
@@ -131,11 +142,6 @@ class Check(pytest.Item):
         self.check, self.implementation, self.declared, self.setting = (
             check, implementation, declared, setting,
         )  # fmt: skip
-        if self.config.pluginmanager.hasplugin("xdist"):
-            # with --dist loadgroup the checks of a cell, which are examined together, meet in one worker
-            cell = (implementation.name, implementation.loss, implementation.framework)
-            where = (setting.device, setting.mode, setting.dtype)
-            self.add_marker(pytest.mark.xdist_group("-".join((*cell, *where))))
 
     def runtest(self) -> None:
         parent = self.parent
