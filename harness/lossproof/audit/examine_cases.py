@@ -45,6 +45,8 @@ class CaseExamination:
     def __init__(self, cell: Cell, cases: Cases, ledger: Ledger) -> None:
         self.cell, self.cases, self.ledger = cell, cases, ledger
         self.pooled = replace(cell, pool=cases.profile.pool)
+        # what fails in a stack is seen again by itself
+        self._stacked = replace(self.pooled, certify=False)
         self.accepted: set[tuple[tuple[str, Any], ...]] = set()
         self.errors: list[tuple[Case, ImplementationError]] = []
         self.worst = WorstCases(cell, cases.seed) if cases.profile.deep else None
@@ -77,7 +79,7 @@ class CaseExamination:
 
     def _examine_stack(self, stacked: Stack) -> None:
         """The checks on each member of a stack, from calls of the whole; what does not pass there goes alone."""
-        trial = Trial(self.pooled, stacked.case, forward_mode=self._forward(stacked.case))
+        trial = Trial(self._stacked, stacked.case, forward_mode=self._forward(stacked.case))
         try:
             members = parts(trial, stacked.members)
         except ImplementationError:
@@ -180,7 +182,8 @@ class CaseExamination:
             return raised(self.cell, check.NAME, error)
 
     def _note(self, check: Check, trial: Trial) -> Observation | None:
-        """What a check sees in a trial, and in what a waiver leaves of it."""
+        """What a check sees in a trial, and in what a waiver leaves of it; certified, if it is the first to fail."""
+        trial.certify = self.cell.certify and not self._row(check, trial.case).failed
         return self._write(check, trial, lambda: check.observe(trial))
 
     def _note_seen(self, check: Check, case: Case, seen: Observation) -> None:
@@ -189,7 +192,8 @@ class CaseExamination:
 
     def _note_together(self, check: Check, member: Case, trial: Trial, seen: Observation) -> None:
         """A member that fails in company alone: the failing case is the whole stack."""
-        self._note_seen(check, replace(trial.case, regime=member.regime), seen)
+        trial.certify = self.cell.certify
+        self._note_seen(check, replace(trial.case, regime=member.regime), self._seen(check, trial) or seen)
 
     def _write(
         self, check: Check, trial: Trial, seen: Callable[[], Observation | None]

@@ -131,7 +131,9 @@ class _Smaller:
 
     def __init__(self, ledger: Ledger, keep: set[str], pool: tuple[int, ...]) -> None:
         self.ledger, self.keep = ledger, keep
-        self.filled = replace(ledger.cell, pool=pool)
+        # most cases on the way are smaller ones to come: that the last one fails is certified
+        self.near = replace(ledger.cell, certify=False)
+        self.filled = replace(self.near, pool=pool)
         self.known: list[Case] = []
 
     def __call__(
@@ -141,7 +143,7 @@ class _Smaller:
         cell = self.ledger.cell
         failed: dict[tuple[object, ...], Observation] = {case.fingerprint: seen}
 
-        def fails(candidate: Case, cell: Cell = cell) -> bool:
+        def fails(candidate: Case, cell: Cell) -> bool:
             found = observe(cell, check, candidate, forward_mode=seen.quantity == gradient.FORWARD)
             if found is None or found.verdict is not seen.verdict or _way(found) != _way(seen):
                 return False
@@ -151,7 +153,8 @@ class _Smaller:
             failed[candidate.fingerprint] = found
             return True
 
-        small = next((known for known in self.known if not case.variables and fails(known)), None)
+        known = () if case.variables else self.known
+        small = next((each for each in known if fails(each, self.near) and fails(each, cell)), None)
         if small is None:
             minimal = partial(
                 minimise,
@@ -164,8 +167,10 @@ class _Smaller:
             if cell.framework.compiles_operations:
                 # nothing new to compile but the classes, and at the end the smallest case by itself
                 small = minimal(lambda candidate: fails(candidate, self.filled))
-            if small is None or not fails(small):
-                small = minimal(fails)
+            if small is None or not fails(small, self.near):
+                small = minimal(lambda candidate: fails(candidate, self.near))
+            if small is not case and not fails(small, cell):
+                small = minimal(lambda candidate: fails(candidate, cell))
             if not case.variables:
                 self.known.append(small)
         # as it was seen there: a function that answers anew each time may pass by now

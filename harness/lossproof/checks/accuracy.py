@@ -16,5 +16,5 @@ def observe(trial: Trial) -> Observation | None:
         return None
     got = trial.outcome.value
     slack = answers.slack(trial.cell.spec, trial.case)
-    judgement = judge(got, trial.reference, trial.cell.working, slack)
+    judgement = judge(got, trial.reference, trial.cell.working, slack, certify=trial.certify)
     return from_judgement(judgement, trial.reference, got, "value")

@@ -32,6 +32,8 @@ class Cell:
     """The same adapter's implementations of other losses in the same framework; laws call them."""
     pool: tuple[int, ...] = ()
     """Numbers of rows to which calls are filled up where rows are independent (inputs/filling.py)."""
+    certify: bool = True
+    """Whether Arb judges the worst of what fails, or it is enough that the vector tier says so (oracle/verdict.py)."""
 
     _refused: dict[Any, str | None] = field(default_factory=dict, init=False, compare=False, repr=False)
 

@@ -47,13 +47,13 @@ def observe(trial: Trial) -> Observation | None:
                 reference.attainable,
                 got,
             )
-        judgement = judge(got, reference, trial.cell.working, slacks[name])
+        judgement = judge(got, reference, trial.cell.working, slacks[name], certify=trial.certify)
         found.append(from_judgement(judgement, reference, got, f"gradient in {name}"))
     value = trial.differentiated
     if value is not None and not _same(value, trial.outcome.value):
         # code may take another way while it is differentiated, and that is the way that trains
         allowed = answers.slack(spec, case)
-        judgement = judge(value, trial.reference, trial.cell.working, allowed)
+        judgement = judge(value, trial.reference, trial.cell.working, allowed, certify=trial.certify)
         seen = from_judgement(judgement, trial.reference, value, "value while differentiated")
         found.append(replace(seen, judged=()))  # of the gradient's errors it is none
     along = trial.forward

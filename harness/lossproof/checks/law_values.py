@@ -22,7 +22,8 @@ from lossproof.implementation import Implementation
 from lossproof.inputs.case import Array, Case
 from lossproof.oracle import ball
 from lossproof.oracle.arb_tier import ArbArithmetic, precision
-from lossproof.oracle.certified import elementwise, nearest, truth_precisions
+from lossproof.oracle.certified import Certified, elementwise, nearest, truth_precisions
+from lossproof.oracle.estimated import Excuses
 from lossproof.oracle.law import ClauseValue, evaluate_definition, evaluate_law
 from lossproof.oracle.reference import Reference
 from lossproof.oracle.verdict import FAIL, degraded_bits, distances, judge
@@ -162,13 +163,17 @@ class Values:
         attainable = reference.attainable
         if self._level == "pass":
             return 8 * attainable
-        certified = reference.whole
+        excuses: Excuses | Certified | None = None
+        if not cell.certify:
+            near = reference.estimated(np.ones(reference.shape, dtype=bool))
+            excuses = near if near.told.all() else None
+        excuses = reference.whole if excuses is None else excuses
         wide = np.maximum(
-            attainable * 2.0 ** degraded_bits(reference.storage), 8 * (attainable + certified.excuse)
+            attainable * 2.0 ** degraded_bits(reference.storage), 8 * (attainable + excuses.excuse)
         )
         wide = np.where(np.isfinite(wide), np.maximum(wide, slack), wide)
         if reference.storage.precision < cell.working.precision:
-            wide = np.maximum(wide, 8 * certified.coarse)
+            wide = np.maximum(wide, 8 * excuses.coarse)
         return np.asarray(wide)
 
 

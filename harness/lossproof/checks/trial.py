@@ -38,6 +38,7 @@ class Trial:
     ) -> None:
         self.cell, self.case, self.cotangents = cell, case, cotangents
         self.forward_mode = forward_mode and cell.framework.forward_mode
+        self.certify = cell.certify
         self.differentiated: Array | None = None
         """The value of the call that `gradients` made, once it was."""
 

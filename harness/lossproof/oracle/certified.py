@@ -80,15 +80,19 @@ def truth_precisions(fmt: Format) -> tuple[int, ...]:
 def certify(question: Question) -> Certified:
     """The certified answers to a question."""
     storage, working = question.point.storage, question.working
-    for bits in truth_precisions(storage):
+    first, *higher = truth_precisions(storage)
+    found = _widened(question, first)
+    truth = found.mid
+    defined = _defined(truth, storage)
+    for bits in higher:
+        if defined.all():
+            break
         with precision(bits):
             (truth,) = evaluate([question.node], ArbArithmetic(), exact_bindings(question.point))
-        truth = np.asarray(truth, dtype=object)
-        if all(is_narrow(entry, storage) for entry in truth.flat):
-            break
-    with precision(bits), np.errstate(all="ignore"):
-        found = _widened(question)
-    defined = elementwise(lambda entry: is_narrow(entry, storage), truth).astype(bool)
+        truth, before = np.asarray(truth, dtype=object), defined
+        defined = _defined(truth, storage)
+        if (defined & ~before).any():
+            found = _widened(question, bits)
     middle = np.where(defined, _middles(truth, storage), np.nan)
     own, coarse, excuse = found.radii
     return Certified(
@@ -99,8 +103,18 @@ def certify(question: Question) -> Certified:
     )
 
 
-def _widened(question: Question) -> Ball:
-    """Radii around the truth: attainable in the working format, in that of storage, and the excuse."""
+def _defined(truth: Array, storage: Format) -> Array:
+    return elementwise(lambda entry: is_narrow(entry, storage), truth).astype(bool)
+
+
+def _widened(question: Question, bits: int) -> Ball:
+    """The truth, computed with so many bits, and radii around it: attainable in the working format, in that of storage,
+    and the excuse."""
+    with precision(bits), np.errstate(all="ignore"):
+        return _ball(question)
+
+
+def _ball(question: Question) -> Ball:
     point = question.point
     roundings = Rounding.of(question.working), Rounding.of(point.storage), NO_ROUNDING
     arithmetic = RunningError(ArbArithmetic(), view, roundings, Families())

@@ -83,7 +83,12 @@ def _evaluate(node: Node, args: list[Any], arithmetic: Arithmetic, bindings: Bin
             return arithmetic.full(args[0], tuple(size.at(bindings.dimensions) for size in node.shape))
     if not node.attributes:
         return arithmetic.operation(node.op)(*args)
-    return arithmetic.operation(node.op)(*args, *(_fixed(each, bindings) for each in node.attributes))
+    return arithmetic.operation(node.op)(*args, *attributes(node, bindings))
+
+
+def attributes(node: Node, bindings: Bindings) -> list[Any]:
+    """The attributes of a node, with sizes in place of dimensions."""
+    return [_fixed(each, bindings) for each in node.attributes]
 
 
 def _fixed(attribute: Any, bindings: Bindings) -> Any:

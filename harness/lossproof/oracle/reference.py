@@ -1,7 +1,7 @@
 """What is true at given inputs, and how well it can be computed there: truth and attainable error of a graph.
 
-Design, section 1. The vector tier answers for whole batches. It can only acquit: where it cannot tell the truth,
-and wherever a result would be blamed, the rows in question go up to Arb, which is certified.
+Design, section 1. The vector tier answers for whole batches. Where it cannot tell the truth, and where a result is to
+be blamed, rows go up to Arb, which is certified (verdict.py says which).
 """
 
 from __future__ import annotations
@@ -9,16 +9,18 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from lossproof.expression.node import Node
 from lossproof.floats import Format
-from lossproof.oracle import certified, remembered, vector_tier
+from lossproof.oracle import certified, estimated, remembered, vector_tier
 from lossproof.oracle.certified import Certified, Question
+from lossproof.oracle.estimated import Excuses
 from lossproof.oracle.point import Point, along, rows_axis
-from lossproof.oracle.rounding import Array, Radius
-from lossproof.oracle.vector_tier import OWN
+from lossproof.oracle.rounding import Array
+from lossproof.oracle.vector_tier import OWN, Told
 
 __all__ = ["OWN", "Evaluation", "Point", "Reference", "counted", "references"]
 
@@ -36,6 +38,8 @@ class Reference:
     storage: Format
     _ask: Callable[[Array | None, Format | None], Certified] = field(repr=False, compare=False)
     """Certified answers for a mask of elements or for all, of code that works in a format or as expected."""
+    _estimate: Callable[[Array], Excuses] = field(repr=False, compare=False)
+    """What the vector tier says of the elements of a mask."""
     _more: float = field(default=0.0, repr=False)
     """What was added to the attainable error."""
     _size: float | None = field(default=None, repr=False, compare=False)
@@ -80,6 +84,10 @@ class Reference:
             found, attainable=np.where(np.isinf(self.attainable), np.inf, found.attainable + self._more)
         )
 
+    def estimated(self, mask: Array) -> Excuses:
+        """What may excuse the elements of a mask, as the vector tier has it; nan elsewhere and where it cannot tell."""
+        return self._estimate(mask)
+
     @functools.cached_property
     def whole(self) -> Certified:
         """The certified answers everywhere."""
@@ -88,7 +96,14 @@ class Reference:
     @property
     def in_truth(self) -> Reference:
         """With the certified answers everywhere in place of the vector tier's."""
-        return replace(self, middle=self.whole.middle, attainable=self.whole.attainable, _size=None)
+        whole = self.whole
+        return replace(
+            self,
+            middle=whole.middle,
+            attainable=whole.attainable,
+            _estimate=lambda mask: Excuses(whole.excuse, whole.coarse),
+            _size=None,
+        )
 
     def attainable_at(self, working: Format) -> Array:
         """The attainable error of code that works in another format."""
@@ -103,7 +118,13 @@ class Reference:
             whole[place] = True if mask is None else mask
             return self._ask(whole, working).at(place)
 
-        return Reference(self.middle[place], self.attainable[place], self.storage, ask, self._more)
+        def estimate(mask: Array) -> Excuses:
+            whole = np.zeros(self.shape, dtype=bool)
+            whole[place] = mask
+            found = self._estimate(whole)
+            return Excuses(found.excuse[place], found.coarse[place])
+
+        return Reference(self.middle[place], self.attainable[place], self.storage, ask, estimate, self._more)
 
     def wider(self, more: float) -> Reference:
         """With more added to the attainable error, an absolute number."""
@@ -151,8 +172,8 @@ class Evaluation:
         """A reference for each graph; `extra` binds more leaves (a cotangent), whose own rounding excuses nothing."""
         extra = extra or {}
         return [
-            self._reference(node, extra, middle, radius)
-            for node, (middle, radius) in zip(nodes, self._tier.evaluate(nodes, extra), strict=True)
+            self._reference(node, extra, told)
+            for node, told in zip(nodes, self._tier.evaluate(nodes, extra), strict=True)
         ]
 
     def _void(self, node: Node, shape: tuple[int, ...]) -> Array | None:
@@ -164,8 +185,8 @@ class Evaluation:
         # what belongs to no row depends on all of them
         return np.full(shape, void.any()) if axis is None else along(void, axis, shape)
 
-    def _reference(self, node: Node, extra: Mapping[str, Array], middle: Array, radius: Radius) -> Reference:
-        storage = self.point.storage
+    def _reference(self, node: Node, extra: Mapping[str, Array], told: Told) -> Reference:
+        storage, middle = self.point.storage, told.middle
         point = replace(self.point, arrays={**self.point.arrays, **extra})
         question = Question(node, point, self.working, self.flush, self.excuses, tuple(extra))
 
@@ -173,18 +194,24 @@ class Evaluation:
             asked = question if working is None else replace(question, working=working)
             return _ask(asked, middle.shape, mask)
 
+        def estimate(mask: Array) -> Excuses:
+            return _estimate(question, middle.shape, mask)
+
         _count.asked += middle.size
         size = certified.largest(middle)
-        attainable = certified.attainable(radius, middle, storage, self.working, size)
+        attainable = certified.attainable(told.radius, middle, storage, self.working, size)
         void = self._void(node, middle.shape)
         if np.isnan(size):
-            untold = np.isnan(middle) if void is None else np.isnan(middle) & ~void
-            _count.handed_up += int(np.count_nonzero(untold))
-            up = ask(untold)
-            middle = np.where(untold, up.middle, middle)
-            attainable = np.where(untold, up.attainable, attainable)
-            size = certified.largest(middle)
-        return Reference(middle, attainable, storage, ask, _size=size).undecided_at(void)
+            untold = np.isnan(middle)
+            for known in (void, told.undefined):
+                untold = untold if known is None else untold & ~known
+            if untold.any():
+                _count.handed_up += int(np.count_nonzero(untold))
+                up = ask(untold)
+                middle = np.where(untold, up.middle, middle)
+                attainable = np.where(untold, up.attainable, attainable)
+                size = certified.largest(middle)
+        return Reference(middle, attainable, storage, ask, estimate, _size=size).undecided_at(void)
 
 
 def references(
@@ -200,10 +227,27 @@ def references(
 
 def _ask(question: Question, shape: tuple[int, ...], mask: Array | None) -> Certified:
     """Certified answers for the rows in which a mask has an element, for the whole array where rows are coupled."""
+    part, place = _part(question, mask)
+    found = remembered.certify(part)
+    return found if place is None else found.spread(shape, place)
+
+
+def _estimate(question: Question, shape: tuple[int, ...], mask: Array) -> Excuses:
+    part, place = _part(question, mask)
+    found = estimated.excuses(part)
+    if place is None:
+        return found
+    excuse, coarse = np.full(shape, np.nan), np.full(shape, np.nan)
+    excuse[place], coarse[place] = found.excuse, found.coarse
+    return Excuses(excuse, coarse)
+
+
+def _part(question: Question, mask: Array | None) -> tuple[Question, tuple[Any, ...] | None]:
+    """The question about the rows in which a mask has an element, and their place; None for all rows."""
     node, point = question.node, question.point
     axis = None if point.rows is None else rows_axis(node, point.rows)
     if mask is None or axis is None or mask.all():
-        return remembered.certify(question)
+        return question, None
     rows = np.flatnonzero(mask.any(axis=tuple(i for i in range(mask.ndim) if i != axis)))
     part = point.part([node, *question.excuses.values()], rows)
-    return remembered.certify(replace(question, point=part)).spread(shape, (slice(None),) * axis + (rows,))
+    return replace(question, point=part), (slice(None),) * axis + (rows,)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from lossproof.oracle.fused import constant_nodes, fused
 from lossproof.oracle.point import Point, rows_axis
 from lossproof.oracle.rounding import Array, Radius, Rounding, exact
 from lossproof.oracle.running_error import Ball, Families, RunningError
+from lossproof.oracle.undefined import undefined
 
 OWN = 2.0**-10
 """The tier's own error, as a part of the radius at the format under test.
@@ -38,6 +40,19 @@ CONSTANTS = 32
 _CONSTANTS: dict[Any, dict[Node, Ball]] = {}
 
 
+@dataclass(frozen=True)
+class Told:
+    """What the tier tells of a graph: elementwise, midpoints and radii.
+
+    A nan midpoint where the truth is undefined, for which there is a mask (None for nowhere), or where the tier cannot
+    tell.
+    """
+
+    middle: Array
+    radius: Radius
+    undefined: Array | None
+
+
 class VectorTier:
     """Graphs at a point; what they share is computed once, until `release`."""
 
@@ -48,8 +63,8 @@ class VectorTier:
     def release(self) -> None:
         self._parts.clear()
 
-    def evaluate(self, nodes: Sequence[Node], extra: Mapping[str, Array]) -> list[tuple[Array, Radius]]:
-        """Midpoint and radius of each graph; nan midpoints where the tier cannot tell. extra: more leaves."""
+    def evaluate(self, nodes: Sequence[Node], extra: Mapping[str, Array]) -> list[Told]:
+        """What the tier tells of each graph. extra: more leaves."""
         found = []
         slices = self.point.chunks(nodes, CHUNK)
         for rows in slices:
@@ -89,7 +104,7 @@ class _Part:
         self.known: dict[Node, Any] = {}
         self._kind = point.storage.name, working
 
-    def evaluate(self, nodes: Sequence[Node], extra: Mapping[str, Array]) -> list[tuple[Array, Radius]]:
+    def evaluate(self, nodes: Sequence[Node], extra: Mapping[str, Array]) -> list[Told]:
         with np.errstate(all="ignore"):
             leaves = dict(self.leaves)
             for name, array in self._extra(nodes, extra).items():
@@ -101,7 +116,8 @@ class _Part:
             balls: list[Ball] = evaluate(graphs, self.arithmetic, bindings, known)
             if not extra:
                 self.known = known
-        return [(ball.mid, ball.radii[0]) for ball in balls]
+            masks = undefined(graphs, known, bindings)
+        return [Told(ball.mid, ball.radii[0], mask) for ball, mask in zip(balls, masks, strict=True)]
 
     def _constants(self, graphs: tuple[Node, ...]) -> dict[Node, Ball]:
         """The nodes that depend on sizes alone; the next part of these sizes finds them worked out."""
@@ -123,10 +139,15 @@ class _Part:
         return whole.part(nodes, self._rows).arrays
 
 
-def _joined(node: Node, rows: str, parts: Sequence[tuple[Array, Radius]]) -> tuple[Array, Radius]:
+def _joined(node: Node, rows: str, parts: Sequence[Told]) -> Told:
     axis = rows_axis(node, rows)
     assert axis is not None
-    middle = np.concatenate([part for part, _ in parts], axis)
-    if all(exact(radius) for _, radius in parts):
-        return middle, 0.0
-    return middle, np.concatenate([np.broadcast_to(radius, mid.shape) for mid, radius in parts], axis)
+    middle = np.concatenate([part.middle for part in parts], axis)
+    radius: Radius = 0.0
+    if not all(exact(part.radius) for part in parts):
+        radius = np.concatenate([np.broadcast_to(part.radius, part.middle.shape) for part in parts], axis)
+    mask = None
+    if any(part.undefined is not None for part in parts):
+        masks = [np.zeros(p.middle.shape, bool) if p.undefined is None else p.undefined for p in parts]
+        mask = np.concatenate(masks, axis)
+    return Told(middle, radius, mask)

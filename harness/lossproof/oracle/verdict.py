@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
 
@@ -18,6 +18,13 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 PASS_BITS = 3.0
 PASS, DEGRADED, FAIL, UNDECIDED = 0, 1, 2, 3
+
+ROOM = 1.25
+"""How far from every limit the vector tier's verdict must be; its radii are off by far less (OWN)."""
+
+
+BELOW = 2.0**24
+"""How many of the smallest normal number may hang on whether a number that cancelled is 0 or not."""
 
 
 class Ground(IntEnum):
@@ -87,43 +94,103 @@ def degraded_bits(fmt: Format) -> int:
     return fmt.precision // 3
 
 
-def judge(got: Array, reference: Reference, working: Format, slack: Array | float = 0.0) -> Judgement:
+def judge(
+    got: Array, reference: Reference, working: Format, slack: Array | float = 0.0, *, certify: bool = True
+) -> Judgement:
     """Judge results (float arrays of the reference's shape) against their reference.
 
     slack: an absolute error that is degraded and not failed, beside those of the rule. The vector tier acquits with
-    room for its own error; all that it does not acquit is judged by Arb.
+    room for its own error, and says degraded or failed where no limit between them is within a factor of ROOM; Arb
+    judges the rest. certify: whether Arb judges the worst of the failed all the same.
     """
     got = np.asarray(got).astype(np.float64, order=order_of(reference.shape)).reshape(reference.shape)
-    attainable = reference.attainable
     error = distances(got, reference.middle, reference.storage, finite=reference.finite)
-    known = np.ones(error.shape, dtype=bool) if reference.decided else np.isfinite(attainable)
-    ratio = _ratio(error, attainable, known)
-    sure = 2.0**PASS_BITS - 2 * (2.0**PASS_BITS + 1) * OWN
+    known = np.ones(error.shape, dtype=bool) if reference.decided else np.isfinite(reference.attainable)
+    ratio = _ratio(error, reference.attainable, known)
+    own = 2 * (2.0**PASS_BITS + 1) * OWN
+    sure = 2.0**PASS_BITS - own
     if np.maximum.reduce(ratio, axis=None, initial=0.0) <= sure:
         verdicts = np.zeros(known.shape, np.int8) if reference.decided else np.where(known, PASS, UNDECIDED)
-        return Judgement(verdicts, ratio, None, reference.middle, attainable, reference.storage)
+        return Judgement(verdicts, ratio, None, reference.middle, reference.attainable, reference.storage)
     doubtful = ratio > sure
-    certified = reference.certified(doubtful)
-    attainable = np.where(doubtful, certified.attainable, attainable)
-    middle = np.where(doubtful, certified.middle, reference.middle)
-    known = known & np.isfinite(attainable)
-    error = distances(got, middle, reference.storage)
-    ratio = _ratio(error, attainable, known)
-    format_lost = degraded_bits(min(reference.storage, working, key=lambda fmt: fmt.precision))
-    finite = np.isfinite(error)
-    with np.errstate(invalid="ignore", over="ignore"):
-        holds = [
-            ratio <= 2.0**format_lost,
-            finite & (error <= 2.0**PASS_BITS * (attainable + certified.excuse)),
-            finite & (error <= slack),
-        ]
-        if reference.storage.precision < working.precision:
-            holds.append(finite & ~(error > 2.0**PASS_BITS * certified.coarse))
-    blamed = doubtful & known & (ratio > 2.0**PASS_BITS)
-    degraded = blamed & np.any(holds, axis=0)
-    verdicts = np.where(blamed, np.where(degraded, DEGRADED, FAIL), np.where(known, PASS, UNDECIDED))
+    near = reference.estimated(doubtful)
+    rule = _Rule(
+        error, ratio, reference.attainable, near.excuse, near.coarse, slack, reference.storage, working
+    )
+    beyond = ratio > 2.0**PASS_BITS + own
+    failed = beyond & near.told & ~rule.degraded(ROOM)
+    asked = doubtful & ~failed & ~(beyond & rule.degraded(1 / ROOM))
+    if certify and failed.any():
+        asked.flat[np.where(failed, ratio, -1.0).argmax()] = True
+    found = _settled(got, reference, rule, known, doubtful, asked)
+    if (failed & (found.verdicts != FAIL)).any():
+        return _settled(got, reference, rule, known, doubtful, doubtful)
+    return found
+
+
+def _settled(
+    got: Array, reference: Reference, rule: _Rule, known: Array, doubtful: Array, asked: Array
+) -> Judgement:
+    """The verdicts, by the certified answers where they are asked for."""
+    middle, attainable = reference.middle, reference.attainable
+    if asked.any():
+        certified = reference.certified(asked)
+        attainable = np.where(asked, certified.attainable, attainable)
+        middle = np.where(asked, certified.middle, middle)
+        known = known & np.isfinite(attainable)
+        error = distances(got, middle, reference.storage)
+        rule = replace(
+            rule,
+            error=error,
+            ratio=_ratio(error, attainable, known),
+            attainable=attainable,
+            excuse=np.where(asked, certified.excuse, rule.excuse),
+            coarse=np.where(asked, certified.coarse, rule.coarse),
+        )
+    blamed = doubtful & known & (rule.ratio > 2.0**PASS_BITS)
+    holds = rule.holds()
+    verdicts = np.where(
+        blamed, np.where(np.any(holds, axis=0), DEGRADED, FAIL), np.where(known, PASS, UNDECIDED)
+    )
     grounds = np.argmax(holds, axis=0)
-    return Judgement(verdicts.astype(np.int8), ratio, grounds, middle, attainable, reference.storage)
+    return Judgement(verdicts.astype(np.int8), rule.ratio, grounds, middle, attainable, reference.storage)
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """What makes a result degraded that does not pass. slack: an absolute error; the others as in Certified."""
+
+    error: Array
+    ratio: Array
+    attainable: Array
+    excuse: Array
+    coarse: Array
+    slack: Array | float
+    storage: Format
+    working: Format
+
+    def holds(self, room: float = 1.0) -> list[Array]:
+        """By Ground, where it holds with all that is allowed times `room`.
+
+        With room there is more of it beside the smallest normal number, where a step's own rounding is an absolute
+        one, and not there for a number that is exactly 0.
+        """
+        lost = degraded_bits(min(self.storage, self.working, key=lambda fmt: fmt.precision))
+        finite = np.isfinite(self.error)
+        with np.errstate(invalid="ignore", over="ignore"):
+            more = (room - 1) * BELOW * self.working.smallest_normal
+            attainable = np.maximum(self.attainable + more, 0.0)
+            found = [
+                finite & (self.error <= room * 2.0**lost * attainable),
+                finite & (self.error <= room * 2.0**PASS_BITS * (attainable + self.excuse)),
+                finite & (self.error <= room * self.slack),
+            ]
+            if self.storage.precision < self.working.precision:
+                found.append(finite & (self.error <= room * 2.0**PASS_BITS * self.coarse))
+        return found
+
+    def degraded(self, room: float) -> Array:
+        return np.asarray(np.any(self.holds(room), axis=0))
 
 
 def _ratio(error: Array, attainable: Array, known: Array) -> Array:
