@@ -10,15 +10,20 @@ import functools
 import importlib.util
 from collections import defaultdict
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from unittest.mock import patch
 
 from lossproof.audit import gather
 from lossproof.audit.plan import Options, plan
-from lossproof.audit.results import Finding, Result, Run, Verdict
+from lossproof.audit.results import Diagnosis, Finding, Result, Run, Verdict
 from lossproof.audit.run import run
+from lossproof.checks.cell import Cell
+from lossproof.checks.observation import Observation
+from lossproof.diagnosis.inquiry import UNEXPLAINED, Failures, Inquiry
 from lossproof.implementation import discover
+from lossproof.inputs import Case
 
 MUTANTS = Path(__file__).parent / "mutants"
 FILES = sorted(MUTANTS.glob("*.py"))
@@ -150,19 +155,35 @@ class Caught:
         return {n: k for n, k in self.kinds.items() if n not in self.told and k not in GENERIC}
 
 
+class _Asked(Inquiry):
+    """Tells the kind of each function's mistake once, in the first of its cells that fails as it must."""
+
+    def __init__(self, found: Caught, cell: Cell, failures: Failures) -> None:
+        super().__init__(cell, failures)
+        self._caught, self._function = found, cell.implementation.name.rpartition(".")[2]
+
+    def of(self, check: str, case: Case, seen: Observation) -> Diagnosis:
+        if self._function in self._caught.kinds:
+            return UNEXPLAINED
+        diagnosis = super().of(check, case, seen)
+        if check == self._caught.expected[self._function][0]:
+            self._caught.kinds[self._function] = diagnosis.kind
+        return diagnosis
+
+
 def caught(file: Path) -> Caught:
     """Check a file of broken losses, those again that were missed, with other cases.
 
-    The verdicts alone are asked for, so no case is cut down.
+    The verdicts and the kinds alone are asked for, so no case is cut down, and what is known is not diagnosed again.
     """
     found, regimes = Caught(caught_by(file), right=kinds_of(file)), regimes_of(file)
     for seed in TRIES if not regimes else TRIES[:1]:
         functions = found.missed if seed != TRIES[0] else ()
-        with patch.dict(gather.BUDGET, dict.fromkeys(gather.BUDGET, 0)):
+        with (
+            patch.dict(gather.BUDGET, dict.fromkeys(gather.BUDGET, 0)),
+            patch.object(gather, "Inquiry", partial(_Asked, found)),
+        ):
             run_ = check(file, *functions, seed=seed, regimes=regimes)
-        for finding in run_.findings:
-            if finding.check == found.expected[function_of(finding)][0]:
-                found.kinds.setdefault(function_of(finding), finding.diagnosis.kind)
         for row in run_.results:
             found.seen[function_of(row)].add(row.check)
             if row.verdict is Verdict.FAIL:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from lossproof.audit.encoding import decode
 from lossproof.audit.plan import Options, plan
 from lossproof.audit.results import Result, Verdict
 from lossproof.audit.run import run
 from lossproof.audit.share import ALL, LAWS_IN_EAGER_MODE, ONE_SHAPE, Share, share
+from lossproof.frameworks import Call, Outcome
+from lossproof.frameworks.jax_framework import JaxFramework
+from lossproof.waivers import Waiver
 
 ELSEWHERE = ONE_SHAPE.many or ""
 
@@ -26,6 +32,112 @@ def right(logits):
 def wrong_for_one_class(logits):
     return jax.nn.logsumexp(logits, axis=-1) + (1.0 if logits.shape[-1] == 1 else 0.0)
 """
+
+
+FOLLOWING = """
+import jax
+import jax.numpy as jnp
+from lossproof import implements
+
+DTYPES = ["float32", "bfloat16"]
+
+@implements("logsumexp", framework="jax", dtypes=DTYPES)
+def right(logits):
+    return jax.nn.logsumexp(logits, axis=-1)
+
+@implements("logsumexp", framework="jax", dtypes=DTYPES)
+def wrong_in_bfloat16(logits):
+    return jax.nn.logsumexp(logits, axis=-1) + (1.0 if logits.dtype == jnp.bfloat16 else 0.0)
+
+@jax.custom_vjp
+def _own(logits):
+    return jax.nn.logsumexp(logits, axis=-1) + (1.0 if logits.dtype == jnp.bfloat16 else 0.0)
+
+def _forward(logits):
+    return jax.nn.logsumexp(logits, axis=-1), logits
+
+def _backward(logits, upstream):
+    return (upstream[..., None] * jax.nn.softmax(logits, axis=-1),)
+
+_own.defvjp(_forward, _backward)
+
+@implements("logsumexp", framework="jax", dtypes=DTYPES)
+def wrong_in_bfloat16_unless_differentiated(logits):
+    return _own(logits)
+"""
+
+
+def test_a_dtype_that_follows_takes_its_values_from_the_call_that_differentiates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("jax")
+    file, called = tmp_path / "following.py", set()
+    file.write_text(FOLLOWING)
+    value = JaxFramework.value
+
+    def counted(self: JaxFramework, call: Call) -> Outcome:
+        called.add((call.function.__name__, call.mode, call.inputs[0].dtype.name))
+        return value(self, call)
+
+    monkeypatch.setattr(JaxFramework, "value", counted)
+    rows = run(plan(Options((str(file),), devices=("cpu",), jobs=1, cache=False)), lambda event: None).results
+    failed = {
+        (row.implementation.rpartition(".")[2], row.dtype)
+        for row in rows
+        if row.check == "accuracy" and row.verdict is Verdict.FAIL
+    }
+    assert failed == {
+        ("wrong_in_bfloat16", "bfloat16"),
+        ("wrong_in_bfloat16_unless_differentiated", "bfloat16"),
+    }
+    assert ("right", "compiled", "float32") in called
+    assert ("right", "compiled", "bfloat16") not in called
+    passed = {
+        row.check
+        for row in rows
+        if row.implementation.endswith(".right") and row.dtype == "bfloat16" and row.verdict is Verdict.PASS
+    }
+    assert {"accuracy", "gradient", "purity", "determinism", "batch_independence"} <= passed
+
+
+def test_a_waived_finding_compiles_one_shape_more_at_most(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("jax")
+    file, shapes = tmp_path / "wrong.py", set()
+    file.write_text(
+        "import jax\nfrom lossproof import implements\n\n"
+        "@implements('logsumexp', framework='jax', dtypes=['float32'])\n"
+        "def wrong(logits):\n    return jax.nn.logsumexp(logits, axis=-1) + 1.0\n"
+    )
+    vjp = JaxFramework.vjp
+    value = JaxFramework.value
+
+    def seen(self: JaxFramework, call: Call) -> Outcome:
+        shapes.add(call.inputs[0].shape)
+        return value(self, call)
+
+    def seen_too(self: JaxFramework, call: Call, *rest: Any) -> Outcome:
+        shapes.add(call.inputs[0].shape)
+        return vjp(self, call, *rest)
+
+    monkeypatch.setattr(JaxFramework, "value", seen)
+    monkeypatch.setattr(JaxFramework, "vjp", seen_too)
+    today = datetime.date.today()
+    waiver = Waiver(
+        implementation="wrong.wrong", loss="logsumexp", checks=("*",), reason="known",
+        since=today, expires=today + datetime.timedelta(days=1),
+    )  # fmt: skip
+    options = Options(
+        (str(file),), modes=("eager",), regimes=("ordinary",), devices=("cpu",), jobs=1, cache=False,
+        waivers=(waiver,),
+    )  # fmt: skip
+    found = run(plan(options), lambda event: None)
+    accuracy = next(each for each in found.findings if each.check == "accuracy")
+    assert accuracy.waiver == "known"
+    assert len(decode(accuracy.inputs["logits"], "float32")) == 1
+    classes = {shape[-1] for shape in shapes if shape[0] == 67}
+    assert {shape for shape in shapes if len(shape) == 2 and shape[0] != 67} <= {(1, n) for n in classes}
 
 
 @pytest.fixture(scope="module")

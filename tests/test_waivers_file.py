@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lossproof.audit.plan import Options, plan
@@ -13,7 +15,9 @@ from lossproof.audit.results import Run, Verdict
 from lossproof.audit.reuse import surroundings
 from lossproof.audit.run import run
 from lossproof.errors import UsageError
-from lossproof.waivers import Waiver, bundled, load, parse
+from lossproof.inputs import Case
+from lossproof.spec import library
+from lossproof.waivers import Waiver, bundled, load, parse, without
 from repository import TOMORROW, YESTERDAY, call, repository
 
 GOOD = "- implementation: a.b\n  loss: mse\n  checks: [accuracy]\n  reason: known\n  expires: 2999-01-01\n"
@@ -124,3 +128,17 @@ def test_check_takes_a_file(target: str, tmp_path: Path) -> None:
     result = call("check", target, "--waivers", path)
     assert result.exit_code == 2
     assert "a waiver is a mapping" in result.output
+
+
+@pytest.mark.parametrize(
+    "logits", [[[np.nan], [0]], [[0, np.nan], [0, 1]], [[np.inf, 0], [0, 0]], [[-np.inf], [0]]]
+)
+def test_a_where_sees_an_input_that_is_not_finite(logits: list[list[float]]) -> None:
+    spec = library.get("sequence_cross_entropy")
+    inputs = {"logits": np.array([logits]), "tokens": np.zeros((1, 2), int), "mask": np.zeros((1, 2), bool)}
+    case = Case(spec.loss, "float64", "ordinary", inputs, {"reduction": "sum", "empty": "nan"})
+    (waiver,) = parse(GOOD + '  where: "any(not counts and not isfinite(max(logits, V)))"\n', "w.yaml")
+    assert without(case, spec, [waiver]) is None
+    logits_ = np.nan_to_num(inputs["logits"], posinf=1, neginf=1)
+    finite = replace(case, inputs=inputs | {"logits": logits_})
+    assert without(finite, spec, [waiver]) is finite

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+
+import numpy as np
 
 from lossproof.audit.findings import finding, identity
 from lossproof.audit.ledger import Ledger, Row, summary
 from lossproof.audit.observe import observe
-from lossproof.audit.results import Finding, Result, Tolerance, Verdict
+from lossproof.audit.results import Diagnosis, Finding, Result, Tolerance, Verdict
 from lossproof.checks import accuracy, gradient, laws
 from lossproof.checks.observation import Observation
 from lossproof.checks.trial import Cell
 from lossproof.diagnosis import Inquiry, breakdown
 from lossproof.inputs import Case, minimise
+from lossproof.inputs.filling import called
 from lossproof.inputs.stack import fits
 
 BUDGET = {"eager": 200, "compiled": 40, "breakdown": 64}
@@ -26,6 +30,12 @@ where a finding of eager code sets in; one that is waived is known, and costs no
 
 OF_WAIVED = 5
 """A waived finding, whose minimal case stands in the waiver, may cost so many times less."""
+
+
+NOT_ASKED = Diagnosis(
+    "unexplained", "waived, and not asked for where each operation compiles for each shape: see the waiver"
+)
+"""An inquiry takes some six shapes more, and the waiver says what is the matter."""
 
 
 def results_of(ledger: Ledger, findings: dict[str, Finding]) -> list[Result]:
@@ -98,7 +108,10 @@ def findings_of(ledger: Ledger, keep: set[str], pool: tuple[int, ...]) -> dict[s
             waiver = known.reason + (f" ({known.link})" if known.link else "")
         else:
             continue
-        diagnosis = inquiry.of(check, case, seen)
+        if waiver is not None and ledger.cell.framework.compiles_operations:
+            diagnosis = NOT_ASKED
+        else:
+            diagnosis = inquiry.of(check, case, seen)
         wanted = ledger.cell.mode == "eager" and waiver is None and not case.variables
         calls = BUDGET["breakdown"] if wanted else 0
         point = breakdown(ledger.cell, check, case, seen, calls)
@@ -156,30 +169,58 @@ class _Smaller:
         known = () if case.variables else self.known
         small = next((each for each in known if fails(each, self.near) and fails(each, cell)), None)
         if small is None:
+            compiles = cell.framework.compiles_operations
+            settled = waived and compiles and fits(cell.spec, case, self.filled.pool, laws.law_of(check))
             minimal = partial(
                 minimise,
                 case,
                 cell.spec,
                 budget=self._budget(case) // (OF_WAIVED if waived else 1),
                 law=laws.law_of(check),
-                keep=self.keep & set(case.parameters),
+                keep=set(case.parameters) if settled else self.keep & set(case.parameters),
             )
-            if cell.framework.compiles_operations:
-                # nothing new to compile but the classes, and at the end the smallest case by itself
-                small = minimal(lambda candidate: fails(candidate, self.filled))
-            if small is None or not fails(small, self.near):
-                small = minimal(lambda candidate: fails(candidate, self.near))
-            if small is not case and not fails(small, cell):
-                small = minimal(lambda candidate: fails(candidate, cell))
+            if settled:
+                small = self._settled(check, case, minimal, fails)
+            else:
+                if compiles:
+                    # nothing new to compile but the classes, and at the end the smallest case by itself
+                    small = minimal(lambda candidate: fails(candidate, self.filled))
+                if small is None or not fails(small, self.near):
+                    small = minimal(lambda candidate: fails(candidate, self.near))
+                if small is not case and not fails(small, cell):
+                    small = minimal(lambda candidate: fails(candidate, cell))
             if not case.variables:
                 self.known.append(small)
         # as it was seen there: a function that answers anew each time may pass by now
         return small, failed[small.fingerprint]
 
+    def _settled(
+        self, check: str, case: Case, minimal: Callable[..., Case], fails: Callable[..., bool]
+    ) -> Case:
+        """A waived case cut down in the one shape that is compiled, and at the end by itself, if it shows there.
+
+        Its minimal case stands in the waiver, which is not worth compiling each operation for each smaller shape.
+        """
+
+        def as_called(candidate: Case) -> Case:
+            return called(self.ledger.cell.spec, candidate, self.filled.pool, laws.law_of(check))
+
+        shapes = _shapes(as_called(case))
+        small = minimal(lambda each: _shapes(as_called(each)) == shapes and fails(each, self.filled))
+        if fails(small, self.ledger.cell):
+            return small
+        small = as_called(small)
+        return small if fails(small, self.ledger.cell) else case
+
     def _budget(self, case: Case) -> int:
         cell = self.ledger.cell
         compiles = cell.framework.compiles_operations and not fits(cell.spec, case, self.filled.pool)
         return BUDGET["compiled" if compiles else cell.mode]
+
+
+def _shapes(case: Case) -> list[tuple[str, tuple[int, ...]]]:
+    arrays = {**case.inputs, **case.variables}
+    return sorted((name, np.shape(array)) for name, array in arrays.items())
 
 
 def _way(seen: Observation) -> tuple[str, bool]:

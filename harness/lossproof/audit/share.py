@@ -19,13 +19,14 @@ class Share:
     """Everything but what has a reason here. whole: why the cell does not run. laws: why it takes no laws.
 
     one_class: why it leaves out the regimes of one class (or feature), many: those of many. With both, all of its
-    cases keep to one shape.
+    cases keep to one shape. differentiated: the value is that of the call which gives the derivatives too.
     """
 
     whole: str | None = None
     laws: str | None = None
     one_class: str | None = None
     many: str | None = None
+    differentiated: bool = False
 
     @property
     def one_shape(self) -> bool:
@@ -55,6 +56,9 @@ def share(
     if mode == "compiled":
         elsewhere = f"ran in {leading}; it runs in {dtype} with --dtype {dtype}"
         # how many terms a sum has matters to a dtype, and that it has one does not
-        return Share(laws=f"the law {elsewhere}", one_class=elsewhere) if follows else ALL
+        # and that the value comes out by itself as it does beside its derivatives, the leading dtype has shown
+        return (
+            Share(laws=f"the law {elsewhere}", one_class=elsewhere, differentiated=True) if follows else ALL
+        )
     reason = f"eager mode ran in {leading}, and {dtype} in compiled mode; this runs with --mode eager"
     return Share(whole=reason) if follows else ONE_SHAPE

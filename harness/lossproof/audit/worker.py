@@ -183,7 +183,14 @@ def examine(
     begun = time.perf_counter()
     i = planned.implementation
     cell = Cell(
-        i, library.get(i.loss), framework(i.framework), planned.device, planned.mode, planned.dtype, siblings
+        i,
+        library.get(i.loss),
+        framework(i.framework),
+        planned.device,
+        planned.mode,
+        planned.dtype,
+        siblings,
+        differentiates_first=planned.share.differentiated,
     )
     profile = PROFILES[settings.profile]
     examination = Examination(

@@ -35,6 +35,9 @@ class Cell:
     certify: bool = True
     """Whether Arb judges the worst of what fails, or it is enough that the vector tier says so (oracle/verdict.py)."""
 
+    differentiates_first: bool = False
+    """Whether the value is that of the call which gives the derivatives, so that it compiles no program of its own."""
+
     _refused: dict[Any, str | None] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def refuses(self, parameters: Mapping[str, Any]) -> str | None:

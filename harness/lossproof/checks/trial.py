@@ -59,7 +59,7 @@ class Trial:
     @functools.cached_property
     def outcome(self) -> Outcome:
         """Raises ImplementationError."""
-        found, filling = self.cell.framework.value(self._call), self._filling
+        found, filling = self._first, self._filling
         if filling is None:
             return found
         rows, again = filling.rows, found.again
@@ -67,6 +67,25 @@ class Trial:
         value = filling.cut(found.value, rows.result)
         later = None if again is None else lambda: filling.cut(again(), rows.result)
         return replace(found, value=value, inputs=inputs, again=later)
+
+    @property
+    def _first(self) -> Outcome:
+        """The call that gives the value: that of `_pulled` where the cell has it so and it goes the same way."""
+        engine, call = self.cell.framework, self._call
+        if self.cell.differentiates_first and self.differentiable and not engine.own_derivative(call):
+            try:
+                return self._pulled
+            except ImplementationError:  # the value may be there all the same
+                pass
+        return engine.value(call)
+
+    @functools.cached_property
+    def _pulled(self) -> Outcome:
+        """The call that gives the derivatives, filled up; raises ImplementationError."""
+        names, filling = list(self.cell.spec.inputs), self._filling
+        cotangent = self.cotangent if filling is None else filling.fill(self.cotangent, filling.rows.result)
+        wrt = tuple(names.index(name) for name in self.differentiable)
+        return self.cell.framework.vjp(self._call, cotangent, wrt)
 
     @functools.cached_property
     def reference(self) -> Reference:
@@ -101,13 +120,9 @@ class Trial:
     @functools.cached_property
     def gradients(self) -> dict[str, Array]:
         """The implementation's vector–Jacobian products; raises ImplementationError."""
-        names, filling = list(self.cell.spec.inputs), self._filling
-        wrt = tuple(names.index(name) for name in self.differentiable)
+        filling = self._filling
         if self.cell.framework.differentiates:
-            cotangent = (
-                self.cotangent if filling is None else filling.fill(self.cotangent, filling.rows.result)
-            )
-            outcome = self.cell.framework.vjp(self._call, cotangent, wrt)
+            outcome = self._pulled
             value, found = outcome.value, outcome.gradients
             self.differentiated = value if filling is None else filling.cut(value, filling.rows.result)
         else:

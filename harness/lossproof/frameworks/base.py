@@ -104,6 +104,9 @@ class Framework(Protocol):
 
         Raises NoForwardModeError where the function has a backward pass of its own and nothing else."""
 
+    def own_derivative(self, call: Call) -> bool:
+        """Whether the function may have a rule of its own for its derivative, and with it another way to its value."""
+
     def forget(self) -> None:
         """Drop what was compiled, which takes memory; it is compiled anew where it is called again."""
 
@@ -138,6 +141,9 @@ class Imported:
         if mode not in MODES:
             return unknown("mode", mode, MODES)
         return self.missing() or self._missing_mode(mode, device)
+
+    def own_derivative(self, call: Call) -> bool:
+        return True
 
     def missing_dtype(self, dtype: str, device: str = "cpu") -> str | None:
         return None if dtype in DTYPES else unknown("dtype", dtype, DTYPES)

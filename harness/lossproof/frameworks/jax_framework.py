@@ -7,6 +7,7 @@ import importlib
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from lossproof.frameworks.base import (
 from lossproof.frameworks.cache import Compiled, frozen, split
 
 _PLATFORM = {"cpu": "cpu", "cuda": "gpu"}
+_RULES = ("custom_vjp_call", "custom_jvp_call")
 _INT32 = np.iinfo(np.int32)
 
 
@@ -125,6 +127,23 @@ class JaxFramework(Imported):
                 raise NoForwardModeError(str(error)) from error
             raise
         return np.array(result)
+
+    def own_derivative(self, call: Call) -> bool:
+        """As it is traced, which is done once for each function and its static parameters."""
+        static, _ = split(call.parameters)
+
+        def traced() -> Callable[..., Any]:
+            def compute(function: Callable[..., Any], inputs: tuple[Any, ...]) -> Any:
+                return str(self.library.make_jaxpr(function)(*inputs))
+
+            try:
+                text, _ = self._run(replace(call, mode="eager"), "jaxpr", compute)
+            except ImplementationError:
+                text = _RULES[0]  # it cannot be traced, so nothing is known
+            own = any(rule in text for rule in _RULES)
+            return lambda: own
+
+        return bool(self._compiled.get(call.function, ("own derivative", frozen(static)), traced)())
 
     def forget(self) -> None:
         self._compiled.clear()

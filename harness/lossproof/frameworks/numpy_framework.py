@@ -46,6 +46,9 @@ class NumpyFramework:
             return unknown("mode", mode, MODES)
         return None if mode == "eager" else "NumPy has no compiled mode"
 
+    def own_derivative(self, call: Call) -> bool:
+        return True
+
     def missing_dtype(self, dtype: str, device: str = "cpu") -> str | None:
         if dtype not in DTYPES:
             return unknown("dtype", dtype, DTYPES)

@@ -49,9 +49,16 @@ def _shown(where: str, case: Case, spec: Spec) -> Array:
     if spec.independent is not None:
         lost = tuple(i for i, size in enumerate(node.shape) if size.name != spec.independent)
         node = p.reduce("any", node, lost) if lost else node
-    (value,) = evaluate([node], ArbArithmetic(), exact_bindings(point))
-    # what cannot be told (a nan) is no sign of the defect
+    (value,) = evaluate([node], _OfInputs(), exact_bindings(point))
+    # what cannot be told (a comparison with a nan) is no sign of the defect
     return np.asarray(np.equal(np.asarray(value, dtype=object), True), dtype=bool)
+
+
+class _OfInputs(ArbArithmetic):
+    """The arithmetic of a `where`, which looks at inputs alone: a nan there is an input that is not finite."""
+
+    def isfinite(self, x: Array) -> Array:
+        return np.equal(super().isfinite(x), True)
 
 
 def _rows(shown: Array, spec: Spec) -> Array | None:

@@ -99,7 +99,7 @@ def _huge(s: Sketch) -> Array:
 
 def _tiny(s: Sketch) -> Array:
     if not _squares_stay(s):
-        return tiny(s)
+        return tiny(s, spare=8)
     exponents = s.exponents(SHORTEST, SHORTEST + 10)[:, None]
     return np.asarray(s.values.signed(exponents, exponents + 2, s.lines))
 

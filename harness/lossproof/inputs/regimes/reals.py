@@ -29,9 +29,9 @@ def huge(s: Sketch) -> Array:
     return lines
 
 
-def tiny(s: Sketch) -> Array:
-    """Squares underflow."""
-    low, high = 1 - s.form.emax, -(s.form.emax // 2) + 1
+def tiny(s: Sketch, spare: int = 0) -> Array:
+    """Squares underflow, or nearly. spare: so many powers of two below, the sum of a vector's squares does as well."""
+    low, high = 1 - s.form.emax, -(s.form.emax // 2) + 1 - spare
     exponents = s.exponents(low, high)[:, None]
     return s.values.signed(exponents, np.minimum(exponents + 2, high), s.lines)
 
