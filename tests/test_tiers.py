@@ -19,7 +19,7 @@ from lossproof.expression.size import Size
 from lossproof.floats import DTYPES, FORMATS, Format, working_format
 from lossproof.inputs import PROFILES, Case, draw, expand, regimes_of
 from lossproof.inputs.anatomy import Family, anatomy
-from lossproof.oracle import vector_tier, wide
+from lossproof.oracle import reference, vector_tier, wide
 from lossproof.oracle.fused import fused
 from lossproof.oracle.point import Point
 from lossproof.oracle.radius import Radii, Term
@@ -113,9 +113,11 @@ def compare(elements: int, seed: int) -> tuple[Counter[str], Counter[str]]:
                     (found,) = evaluation.references([node], extra)
                     met[kind] += told.middle.size
                     up[kind] += int(np.isnan(told.middle).sum())
-                    up[kind] -= 0 if told.undefined is None else int(told.undefined.sum())
+                    if told.undefined is not None:
+                        up[kind] -= int(told.undefined.sum())
+                        assert np.isnan(found._ask(told.undefined, None).middle[told.undefined]).all(), case
                     got = results(found, rng)
-                    fast = judge(got, found, evaluation.working, certify=False).verdicts
+                    fast = judge(got, found, evaluation.working, certify=None).verdicts
                     slow = judge(got, found.in_truth, evaluation.working).verdicts
                     where = np.argwhere(fast != slow)
                     assert not where.size, (spec.loss, regime, dtype, what, case, got, where[0], fast, slow)
@@ -189,6 +191,49 @@ def test_a_kink_that_the_tiers_own_error_hides_goes_up() -> None:
     )
     assert np.isnan(told.middle).tolist() == [True, False, False]
     assert told.undefined is None or not told.undefined.any()
+
+
+def test_what_divides_by_zero_is_undefined_and_what_stands_at_a_kink_goes_up() -> None:
+    shape = (Size.of("N"),)
+    leaves = {name: Node.make("input", (), (name,), shape) for name in ("x", "y", "z")}
+    scope = Scope(leaves, {}, {"N": shape[0]})
+    arrays = {"x": [1, 1, 0, 2], "y": [1, 0, 0, 1], "z": [0, 0, 1, 1]}
+    point = Point({k: np.array(v, np.float32) for k, v in arrays.items()}, {}, {"N": 4}, FORMATS["float32"])
+    tier = VectorTier(point, FORMATS["float32"], False)
+    quotient = p.real(parse("where(z == 1, z, x / y) + 1", scope))
+    (told,) = tier.evaluate([quotient], {})
+    assert told.undefined is not None
+    assert told.undefined.tolist() == [False, True, False, False]
+    cotangent = Node.make("input", (), ("cotangent",), shape)
+    (slope,) = vjp(p.real(parse("abs(x - y) * z", scope)), cotangent, [leaves["x"]])
+    ones = {"cotangent": np.ones(4, np.float32)}
+    (told,) = tier.evaluate([slope], ones)
+    assert told.undefined is None or not told.undefined.any()
+    (found,) = Evaluation(point, FORMATS["float32"]).references([slope], ones)
+    # at a kink the derivative is a ball, and nothing where it is multiplied by 0
+    assert found.middle[[0, 3]].tolist() == [0.0, 1.0]
+    assert np.isnan(found.middle[2])
+
+
+@pytest.mark.parametrize(("loss", "shape"), [("clip", ()), ("mse", (4,))])
+def test_what_is_blamed_is_certified_whatever_the_shape(
+    loss: str, shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec, asked = library.get(loss), []
+    profile = replace(PROFILES["quick"], shapes=((4, 3),))
+    evaluation, node, extra = questions(
+        spec, expand(spec, draw(spec, "ordinary", profile, 0, 1)[0], "float32"), False
+    )["value"]
+    (found,) = evaluation.references([node], extra)
+    assert found.shape == shape
+    monkeypatch.setattr(reference, "SMALL", 0)
+    certify = reference.remembered.certify
+    monkeypatch.setattr(reference.remembered, "certify", lambda it: asked.append(it) or certify(it))
+    for level, count in ((None, 0), (FAIL, 1)):
+        asked.clear()
+        got = np.asarray(1.5 * found.expected)
+        assert (judge(got, found, evaluation.working, certify=level).verdicts == FAIL).all()
+        assert len(asked) == count
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -46,7 +46,7 @@ class CaseExamination:
         self.cell, self.cases, self.ledger = cell, cases, ledger
         self.pooled = replace(cell, pool=cases.profile.pool)
         # what fails in a stack is seen again by itself
-        self._stacked = replace(self.pooled, certify=False)
+        self._stacked = replace(self.pooled, certify=None)
         self.accepted: set[tuple[tuple[str, Any], ...]] = set()
         self.errors: list[tuple[Case, ImplementationError]] = []
         self.worst = WorstCases(cell, cases.seed) if cases.profile.deep else None
@@ -100,6 +100,7 @@ class CaseExamination:
         alone = [self._examine(case) for case, _ in stacked.members]
         if any(found is None or any(map(self.ledger.blames, found.values())) for found in alone):
             return
+        trial.certify = self.cell.certify
         for check in CASE_CHECKS:
             seen = self._seen(check, trial)
             if seen is not None and self.ledger.blames(seen):
@@ -110,9 +111,8 @@ class CaseExamination:
         wrong = {
             check: found for check, found in seen.items() if found is not None and self.ledger.blames(found)
         }
-        rows = [self._row(check, member.case) for check in wrong]
-        if not all(row.failed or row.waived for row in rows):
-            self._examine_again(member.case, wrong, trial)
+        if not all(self._shown(check, member.case, found) for check, found in wrong.items()):
+            self._examine_again(member, wrong, trial)
             return
         # nothing is wrong, or nothing that another case of the regime has not shown by itself
         self._accept(member)
@@ -120,16 +120,24 @@ class CaseExamination:
             if found is not None:
                 self._note_seen(check, member.case, found)
 
-    def _examine_again(self, case: Case, wrong: dict[Check, Observation], trial: Trial) -> None:
+    def _shown(self, check: Check, case: Case, found: Observation) -> bool:
+        """Whether what a member fails by has been seen of a case by itself, or is known of this one."""
+        row = self._row(check, case)
+        return bool(row.failed) or (bool(row.waived) and self.ledger.covered(check.NAME, case, found))
+
+    def _examine_again(self, member: Part, wrong: dict[Check, Observation], trial: Trial) -> None:
         """A member that fails in its stack, by itself."""
-        alone = self._examine(case)
-        for check, found in wrong.items():
+        alone = self._examine(member.case)
+        for check in wrong:
             if alone is None:
                 return
             if check not in alone:
-                alone[check] = self._note(check, self._trial(case))
+                alone[check] = self._note(check, self._trial(member.case))
             if not self.ledger.blames(alone[check]):
-                self._note_together(check, case, trial, found)
+                member.certify = self.cell.certify
+                found = check.observe(member)
+                if found is not None and self.ledger.blames(found):
+                    self._note_together(check, member.case, trial, found)
 
     def _call_again(self, check: Check, trial: Trial, firsts: Sequence[Case]) -> None:
         """A check that calls the implementation again, on a stack; where it fails, on one member of each regime."""
@@ -183,7 +191,7 @@ class CaseExamination:
 
     def _note(self, check: Check, trial: Trial) -> Observation | None:
         """What a check sees in a trial, and in what a waiver leaves of it; certified, if it is the first to fail."""
-        trial.certify = self.cell.certify and not self._row(check, trial.case).failed
+        trial.certify = None if self._row(check, trial.case).failed else self.cell.certify
         return self._write(check, trial, lambda: check.observe(trial))
 
     def _note_seen(self, check: Check, case: Case, seen: Observation) -> None:
@@ -192,8 +200,7 @@ class CaseExamination:
 
     def _note_together(self, check: Check, member: Case, trial: Trial, seen: Observation) -> None:
         """A member that fails in company alone: the failing case is the whole stack."""
-        trial.certify = self.cell.certify
-        self._note_seen(check, replace(trial.case, regime=member.regime), self._seen(check, trial) or seen)
+        self._note_seen(check, replace(trial.case, regime=member.regime), seen)
 
     def _write(
         self, check: Check, trial: Trial, seen: Callable[[], Observation | None]

@@ -21,6 +21,9 @@ from lossproof.inputs.stack import Stack, stack
 from lossproof.spec import graph
 from lossproof.spec.model import Spec
 
+ENOUGH = 4
+"""So many cases on which a law fails settle it; each is worked out in balls, one by one."""
+
 
 @contextmanager
 def as_called(row: Row, spec: Spec, pool: tuple[int, ...], law: str | None = None) -> Iterator[None]:
@@ -38,7 +41,8 @@ def as_called(row: Row, spec: Spec, pool: tuple[int, ...], law: str | None = Non
 
 
 def examine_law(cell: Cell, ledger: Ledger, name: str, cases: Sequence[Case], pool: tuple[int, ...]) -> None:
-    """Writes down what a law says at cases. What does not pass in a stack goes alone, and so is told as ever.
+    """Writes down what a law says at cases, until it has failed at ENOUGH of them. What does not pass in a stack goes
+    alone, and so is told as ever.
 
     pool: the numbers of rows to which calls are filled up.
     """
@@ -49,10 +53,13 @@ def examine_law(cell: Cell, ledger: Ledger, name: str, cases: Sequence[Case], po
         statics = graph.statics_of(spec, case.parameters)
         (by_rows if row_wise(spec, name, statics) else coupled).append(case)
     stacks, unfit = stack(spec, by_rows, pool, name)
+    row = ledger.row(laws.PREFIX + name)
     for stacked in stacks:
-        _together(replace(cell, pool=pool), ledger, name, stacked)
+        if len(row.failed) < ENOUGH:
+            _together(replace(cell, pool=pool), ledger, name, stacked)
     for case in (*unfit, *coupled):
-        _alone(cell, ledger, name, case)
+        if len(row.failed) < ENOUGH:
+            _alone(cell, ledger, name, case)
 
 
 def _alone(
@@ -78,8 +85,10 @@ def _together(cell: Cell, ledger: Ledger, name: str, stacked: Stack) -> None:
     if seen.verdict is not Verdict.SKIP and not ledger.blames(seen):
         ledger.row(check).observations.append(seen)
         return
-    alone = []
+    alone: list[Observation | None] = []
     for case, _ in stacked.members:
+        if len(ledger.row(check).failed) >= ENOUGH:
+            return
         alone.append(_alone(cell, ledger, name, case))
         if seen.verdict is Verdict.SKIP and alone[0] is not None and alone[0].reason == seen.reason:
             return  # what the law asks cannot be had, in whatever company

@@ -99,6 +99,8 @@ def findings_of(ledger: Ledger, keep: set[str], pool: tuple[int, ...]) -> dict[s
             failed = [each for each in failed if each[1].verdict is not Verdict.DEGRADED] or failed
             # a wrong number says more than a nan or inf, where both are there
             chosen = next((each for each in failed if not _way(each[1])[1]), failed[0])
+            if chosen is not failed[0] and not smaller.certified(check, *chosen):
+                chosen = failed[0]  # of each row the first to fail is certified
             case, seen = smaller(check, *chosen, waived=False)
             seen = _with_worst(seen, [each for _, each in failed])
             waiver = None
@@ -145,9 +147,14 @@ class _Smaller:
     def __init__(self, ledger: Ledger, keep: set[str], pool: tuple[int, ...]) -> None:
         self.ledger, self.keep = ledger, keep
         # most cases on the way are smaller ones to come: that the last one fails is certified
-        self.near = replace(ledger.cell, certify=False)
+        self.near = replace(ledger.cell, certify=None)
         self.filled = replace(self.near, pool=pool)
         self.known: list[Case] = []
+
+    def certified(self, check: str, case: Case, seen: Observation) -> bool:
+        """Whether a check fails on a case as was seen, certified."""
+        found = observe(self.ledger.cell, check, case, forward_mode=seen.quantity == gradient.FORWARD)
+        return found is not None and found.verdict is seen.verdict and _way(found) == _way(seen)
 
     def __call__(
         self, check: str, case: Case, seen: Observation, *, waived: bool
@@ -187,7 +194,7 @@ class _Smaller:
                     small = minimal(lambda candidate: fails(candidate, self.filled))
                 if small is None or not fails(small, self.near):
                     small = minimal(lambda candidate: fails(candidate, self.near))
-                if small is not case and not fails(small, cell):
+                if small is not case and laws.law_of(check) is None and not fails(small, cell):
                     small = minimal(lambda candidate: fails(candidate, cell))
             if not case.variables:
                 self.known.append(small)

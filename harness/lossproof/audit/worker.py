@@ -23,6 +23,7 @@ from lossproof.checks.trial import Cell
 from lossproof.frameworks import framework
 from lossproof.implementation import Implementation, bind_target, discover, whole
 from lossproof.inputs import PROFILES
+from lossproof.oracle.verdict import DEGRADED, FAIL
 from lossproof.spec import library
 from lossproof.waivers import Waiver, bundled
 
@@ -190,6 +191,7 @@ def examine(
         planned.mode,
         planned.dtype,
         siblings,
+        certify=DEGRADED if settings.fail_on == "degraded" else FAIL,
         differentiates_first=planned.share.differentiated,
     )
     profile = PROFILES[settings.profile]

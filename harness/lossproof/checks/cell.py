@@ -15,6 +15,7 @@ from lossproof.frameworks import Call, Framework
 from lossproof.implementation import Implementation
 from lossproof.inputs import PROFILES, draw, expand
 from lossproof.inputs.case import Case
+from lossproof.oracle.verdict import FAIL
 from lossproof.spec.model import Spec
 
 
@@ -32,8 +33,8 @@ class Cell:
     """The same adapter's implementations of other losses in the same framework; laws call them."""
     pool: tuple[int, ...] = ()
     """Numbers of rows to which calls are filled up where rows are independent (inputs/filling.py)."""
-    certify: bool = True
-    """Whether Arb judges the worst of what fails, or it is enough that the vector tier says so (oracle/verdict.py)."""
+    certify: int | None = FAIL
+    """The least verdict whose worst case is certified (oracle/verdict.py); None where the vector tier is enough."""
 
     differentiates_first: bool = False
     """Whether the value is that of the call which gives the derivatives, so that it compiles no program of its own."""

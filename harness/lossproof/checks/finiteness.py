@@ -29,7 +29,7 @@ def observe(trial: Trial) -> Observation | None:
     return worst(found)
 
 
-def _look(got: Array, reference: Reference, quantity: str, *, certify: bool) -> Observation:
+def _look(got: Array, reference: Reference, quantity: str, *, certify: int | None) -> Observation:
     if reference.decided and all_finite(got):
         return Observation(Verdict.PASS, reference.size, 0)
     known = np.isfinite(reference.attainable)
@@ -40,7 +40,7 @@ def _look(got: Array, reference: Reference, quantity: str, *, certify: bool) -> 
     wrong = _wrong(got, known, reference.middle, reference)
     if wrong.any():
         middle = reference.middle
-        if certify:
+        if certify is not None:
             certified = reference.certified(wrong)
             middle = certified.middle
             known = known & ~(wrong & np.isinf(certified.attainable))

@@ -164,7 +164,7 @@ class Values:
         if self._level == "pass":
             return 8 * attainable
         excuses: Excuses | Certified | None = None
-        if not cell.certify:
+        if cell.certify is None:
             near = reference.estimated(np.ones(reference.shape, dtype=bool))
             excuses = near if near.told.all() else None
         excuses = reference.whole if excuses is None else excuses

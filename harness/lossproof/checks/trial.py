@@ -39,6 +39,7 @@ class Trial:
         self.cell, self.case, self.cotangents = cell, case, cotangents
         self.forward_mode = forward_mode and cell.framework.forward_mode
         self.certify = cell.certify
+        """As of the cell; the next check may be asked for less."""
         self.differentiated: Array | None = None
         """The value of the call that `gradients` made, once it was."""
 

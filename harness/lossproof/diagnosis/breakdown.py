@@ -41,7 +41,7 @@ class _Way:
     """From case to case: how many bits each loses in the check that failed, within a number of calls."""
 
     def __init__(self, cell: Cell, check: str, calls: int) -> None:
-        self.cell, self.calls = replace(cell, certify=False), calls
+        self.cell, self.calls = replace(cell, certify=None), calls
         self.observe = accuracy.observe if check == accuracy.NAME else gradient.observe
 
     def bits(self, case: Case) -> float | None:

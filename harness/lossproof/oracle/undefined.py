@@ -1,7 +1,7 @@
-"""Where the vector tier's nan is the truth: a quotient by exactly 0, a derivative exactly at a kink, and what follows.
+"""Where the vector tier's nan is the truth: at a nan input, a quotient by exactly 0, and what is computed from them.
 
-Any other nan says that the tier cannot tell, and goes up to Arb. A zero vector in each of many rows is common enough
-that it pays to know.
+Any other nan says that the tier cannot tell, and goes up to Arb: a derivative exactly at a kink too, which is a bounded
+ball there, whose product with 0 is known. A zero vector in each of many rows is common enough to make it worth knowing.
 """
 
 from __future__ import annotations
@@ -75,16 +75,12 @@ def _doubt(
         inherited, doubt = (_any_in(each, fixed[0], False) for each in (_nan(balls[0]), passed[0]))
     elif node.op in IN_AXES:
         inherited, doubt = (_any_in(each, fixed[0], True) for each in (_nan(balls[0]), passed[0]))
-        if node.op == "unit":
-            inherited = inherited | np.all(_zero(balls[0]), axis=fixed[0], keepdims=True)
     elif node.op == "matmul":
         inherited, doubt = (_products(*parts) for parts in (map(_nan, balls), passed))
     elif not fixed:
         inherited, doubt = (_any(parts) for parts in (map(_nan, balls), passed))
         if node.op == "div":
             inherited = inherited | _zero(balls[1])
-        elif node.op == "slope_abs":
-            inherited = inherited | _zero(balls[0])
     else:
         return nan
     return np.asarray(doubt | ~inherited)

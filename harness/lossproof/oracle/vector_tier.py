@@ -44,8 +44,8 @@ _CONSTANTS: dict[Any, dict[Node, Ball]] = {}
 class Told:
     """What the tier tells of a graph: elementwise, midpoints and radii.
 
-    A nan midpoint where the truth is undefined, for which there is a mask (None for nowhere), or where the tier cannot
-    tell.
+    undefined: the nan midpoints that are so because the truth is undefined, None for none; at the others the tier
+    cannot tell.
     """
 
     middle: Array

@@ -95,13 +95,19 @@ def degraded_bits(fmt: Format) -> int:
 
 
 def judge(
-    got: Array, reference: Reference, working: Format, slack: Array | float = 0.0, *, certify: bool = True
+    got: Array,
+    reference: Reference,
+    working: Format,
+    slack: Array | float = 0.0,
+    *,
+    certify: int | None = FAIL,
 ) -> Judgement:
     """Judge results (float arrays of the reference's shape) against their reference.
 
     slack: an absolute error that is degraded and not failed, beside those of the rule. The vector tier acquits with
     room for its own error, and says degraded or failed where no limit between them is within a factor of ROOM; Arb
-    judges the rest. certify: whether Arb judges the worst of the failed all the same.
+    judges the rest. certify: FAIL to have the worst of the failed judged by Arb all the same, DEGRADED that of the
+    degraded too, None for neither.
     """
     got = np.asarray(got).astype(np.float64, order=order_of(reference.shape)).reshape(reference.shape)
     error = distances(got, reference.middle, reference.storage, finite=reference.finite)
@@ -119,9 +125,11 @@ def judge(
     )
     beyond = ratio > 2.0**PASS_BITS + own
     failed = beyond & near.told & ~rule.degraded(ROOM)
-    asked = doubtful & ~failed & ~(beyond & rule.degraded(1 / ROOM))
-    if certify and failed.any():
-        asked.flat[np.where(failed, ratio, -1.0).argmax()] = True
+    degraded = beyond & ~failed & rule.degraded(1 / ROOM)
+    asked = np.array(doubtful & ~failed & ~degraded)
+    for verdict, here in ((FAIL, failed), (DEGRADED, degraded)):
+        if certify is not None and verdict >= certify and here.any():
+            asked.flat[np.where(here, ratio, -1.0).argmax()] = True
     found = _settled(got, reference, rule, known, doubtful, asked)
     if (failed & (found.verdicts != FAIL)).any():
         return _settled(got, reference, rule, known, doubtful, doubtful)

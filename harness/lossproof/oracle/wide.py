@@ -89,7 +89,9 @@ def _sigmoid(x: Array) -> Array:
 
 
 def _power(x: Array, exponent: Array) -> Array:
-    return _finite(np.power(x, exponent), np.where(x == 0, np.inf, x))
+    found = _finite(np.power(x, exponent), np.where(x == 0, np.inf, x))
+    lost = (found == 0) & (x != 0) & np.isfinite(x) & np.isfinite(exponent)
+    return np.where(lost, LEAST, found) if np.any(lost) else found
 
 
 def _rel_entr(x: Array, y: Array) -> Array:
