@@ -194,7 +194,7 @@ class _Smaller:
                     small = minimal(lambda candidate: fails(candidate, self.filled))
                 if small is None or not fails(small, self.near):
                     small = minimal(lambda candidate: fails(candidate, self.near))
-                if small is not case and laws.law_of(check) is None and not fails(small, cell):
+                if small is not case and not fails(small, cell):
                     small = minimal(lambda candidate: fails(candidate, cell))
             if not case.variables:
                 self.known.append(small)

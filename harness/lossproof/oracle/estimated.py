@@ -1,6 +1,6 @@
 """What may excuse a result that does not pass, as the vector tier has it: near enough where no verdict is close.
 
-The certified answers (certified.py) cost some hundred times as much.
+The certified answers (certified.py) cost many times as much for large graphs and whole batches.
 """
 
 from __future__ import annotations

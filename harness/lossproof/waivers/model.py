@@ -16,8 +16,8 @@ class Waiver(BaseModel):
     """One accepted defect.
 
     checks: names, with `*` as in file names. where: an expression over the spec's inputs and parameters, true where the
-    defect shows (isfinite is false at a nan); rows where it is false are judged as ever. bits: the most bits lost that are accepted, None
-    for any. expires: the last day on which it is in force. case: the minimal case, for the reader.
+    defect shows (isfinite is false at a nan); rows where it is false are judged as ever. bits: the most bits lost that
+    are accepted, None for any. expires: the last day on which it is in force. case: the minimal case, for the reader.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
