@@ -12,6 +12,9 @@ from lossproof.audit.run import run
 from lossproof.report import json
 from lossproof.report.facts import facts
 
+pytestmark = pytest.mark.xdist_group("breakdown")
+"""What its fixture has examined serves all of its tests."""
+
 pytest.importorskip("torch")
 
 LOSSES = """

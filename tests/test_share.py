@@ -17,6 +17,9 @@ from lossproof.frameworks import Call, Outcome
 from lossproof.frameworks.jax_framework import JaxFramework
 from lossproof.waivers import Waiver
 
+pytestmark = pytest.mark.xdist_group("share")
+"""What its fixture has examined serves all of its tests."""
+
 ELSEWHERE = ONE_SHAPE.many or ""
 
 LOSSES = """

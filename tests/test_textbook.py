@@ -10,6 +10,9 @@ from lossproof.audit.plan import Options, plan
 from lossproof.audit.results import Finding, Run, Verdict
 from lossproof.audit.run import run
 
+pytestmark = pytest.mark.xdist_group("textbook")
+"""What its fixture has examined serves all of its tests."""
+
 TABLE = {
     "no_maximum_shift": {"accuracy", "finiteness"},
     "log_of_unshifted_sum": {"accuracy", "finiteness"},
