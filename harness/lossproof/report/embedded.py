@@ -21,9 +21,9 @@ def is_page(text: str) -> bool:
     return text.lstrip()[:1] == "<"
 
 
-def pack(text: str) -> str:
-    """The element that holds the JSON `text`, an object."""
-    content = {key: _columns(value) for key, value in json.loads(text).items()}
+def pack(document: dict[str, Any]) -> str:
+    """The element that holds an object of JSON values."""
+    content = {key: _columns(value) for key, value in document.items()}
     written = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
     packed = base64.b64encode(zlib.compress(written.encode("utf-8", "surrogatepass"), 9)).decode()
     return f'<template id="lossproof-results">{packed}</template>'

@@ -6,6 +6,7 @@ Equal runs give equal files, but for the top-level key "timing".
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import math
 from importlib import resources
@@ -39,21 +40,17 @@ def document(run: Run) -> dict[str, Any]:
         "profile": run.profile,
         "environment": plain(run.environment),
         "results": [_row(result) for result in run.results],
-        "findings": [plain(dataclasses.asdict(finding)) for finding in run.findings],
-        "problems": [plain(dataclasses.asdict(problem)) for problem in run.problems],
-        **(
-            {"objections": [plain(dataclasses.asdict(each)) for each in run.objections]}
-            if run.objections
-            else {}
-        ),
-        **{key: [plain(dataclasses.asdict(each)) for each in getattr(run, key)] for key in _DATA},
+        "findings": plain(run.findings),
+        "problems": plain(run.problems),
+        **({"objections": plain(run.objections)} if run.objections else {}),
+        **{key: plain(getattr(run, key)) for key in _DATA},
         "timing": {"seconds": round(run.seconds, 3)},
     }
 
 
 def _row(result: Result) -> dict[str, Any]:
     """A row; "worst" is left out where there is none, as in all but the deep profile."""
-    row: dict[str, Any] = plain(dataclasses.asdict(result))
+    row: dict[str, Any] = plain(result)
     if result.worst is None:
         del row["worst"]
     return row
@@ -126,6 +123,10 @@ def _run(content: dict[str, Any], where: str) -> Run:
 
 
 def plain(value: Any) -> Any:
+    if value is None or isinstance(value, int):
+        return value
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {name: plain(getattr(value, name)) for name in _fields(type(value))}
     if isinstance(value, dict):
         return {str(key): plain(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
@@ -133,6 +134,11 @@ def plain(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     return str(value) if isinstance(value, str) else value
+
+
+@functools.cache
+def _fields(kind: type) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(kind))
 
 
 def _refuse(constant: str) -> None:
