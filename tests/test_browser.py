@@ -208,6 +208,19 @@ def test_nothing_is_wider_than_the_window(
     assert found.page.evaluate("document.documentElement.scrollWidth") == width
 
 
+def test_the_maps_of_losses_with_long_names_fit_beside_each_other(browser: Browser, tmp_path: Path) -> None:
+    run = samples.full_run()
+    name = "adapter.cross_entropy_with_a_name_that_is_longer_than_its_panel"
+    run.maps = [samples.stability_map(implementation=f"{name}_{i}") for i in range(6)]
+    found = opened(browser, html.write(run, tmp_path), width=1280, tail="#loss-cross_entropy")
+    found.draw()
+    chart = found.page.locator("figure[data-chart=stability]").first
+    drawn, room = chart.locator("canvas").bounding_box(), chart.bounding_box()
+    assert drawn is not None
+    assert room is not None
+    assert room["width"] / 2 < drawn["width"] <= room["width"]
+
+
 def test_the_page_reads_without_scripts(browser: Browser, sample: Path) -> None:
     found = opened(browser, sample, scripts=False)
     assert not found.page.locator("form.filters").is_visible()

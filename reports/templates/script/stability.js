@@ -53,6 +53,8 @@ KIND.stability = {
     spec.data = {values: rows};
     spec.columns = Math.min(columns, Math.max(1, chosen.length));
     spec.spec.width = Math.min(panel, 320);
+    // a name wider than its panel would push the next column out of the page
+    spec.facet.header.labelLimit = spec.spec.width;
     spec.spec.height = Math.round(Math.min(panel, 320) * 0.85);
     const xTicks = ticksOf(plane.x, Math.max(3, Math.floor(spec.spec.width / 44))), yTicks = ticksOf(plane.y, 10);
     setParam(spec, {x_at: xTicks.at, x_text: xTicks.text, y_at: yTicks.at, y_text: yTicks.text});
