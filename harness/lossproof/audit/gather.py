@@ -153,8 +153,7 @@ class _Smaller:
 
     def certified(self, check: str, case: Case, seen: Observation) -> bool:
         """Whether a check fails on a case as was seen, certified."""
-        found = observe(self.ledger.cell, check, case, forward_mode=seen.quantity == gradient.FORWARD)
-        return found is not None and found.verdict is seen.verdict and _way(found) == _way(seen)
+        return _again(self.ledger.cell, check, case, seen) is not None
 
     def __call__(
         self, check: str, case: Case, seen: Observation, *, waived: bool
@@ -164,8 +163,8 @@ class _Smaller:
         failed: dict[tuple[object, ...], Observation] = {case.fingerprint: seen}
 
         def fails(candidate: Case, cell: Cell) -> bool:
-            found = observe(cell, check, candidate, forward_mode=seen.quantity == gradient.FORWARD)
-            if found is None or found.verdict is not seen.verdict or _way(found) != _way(seen):
+            found = _again(cell, check, candidate, seen)
+            if found is None:
                 return False
             # a smaller case must show this failure, not a waived one that takes its place
             if not waived and self.ledger.covered(check, candidate, found):
@@ -228,6 +227,13 @@ class _Smaller:
 def _shapes(case: Case) -> list[tuple[str, tuple[int, ...]]]:
     arrays = {**case.inputs, **case.variables}
     return sorted((name, np.shape(array)) for name, array in arrays.items())
+
+
+def _again(cell: Cell, check: str, case: Case, seen: Observation) -> Observation | None:
+    """What a check sees at a case where it fails as it was seen to, else None."""
+    found = observe(cell, check, case, forward_mode=seen.quantity == gradient.FORWARD)
+    same = found is not None and found.verdict is seen.verdict and _way(found) == _way(seen)
+    return found if same else None
 
 
 def _way(seen: Observation) -> tuple[str, bool]:

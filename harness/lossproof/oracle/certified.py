@@ -120,16 +120,22 @@ def _ball(question: Question) -> Ball:
     arithmetic = RunningError(ArbArithmetic(), view, roundings, Families())
     leaves = {}
     for name, array in point.arrays.items():
-        flushed = flushed_radius(point, name) if question.flush else 0.0
-        excuse: Radius = 0.0
-        if array.dtype.kind not in "iub" and name not in question.exact:
-            size = np.abs(_quantity(name, question))
-            excuse = np.where(np.isfinite(size), size * point.storage.unit_roundoff, 0.0)
+        flushed, excuse = leaf_radii(question, name, lambda name: _quantity(name, question))
         leaves[name] = arithmetic.leaf(array, (flushed, flushed, excuse))
     numbers = {name: arithmetic.number(value) for name, value in point.reals.items()}
     (found,) = evaluate([question.node], arithmetic, Bindings(leaves, numbers, point.dimensions))
     result: Ball = found
     return result
+
+
+def leaf_radii(question: Question, name: str, quantity: Callable[[str], Array]) -> tuple[Radius, Radius]:
+    """The radii of an input: by flushing, and by one roundoff of the quantity (float64) that it is measured by."""
+    point = question.point
+    flushed = flushed_radius(point, name) if question.flush else 0.0
+    if point.arrays[name].dtype.kind in "iub" or name in question.exact:
+        return flushed, 0.0
+    size = np.abs(quantity(name))
+    return flushed, np.where(np.isfinite(size), size * point.storage.unit_roundoff, 0.0)
 
 
 def _quantity(name: str, question: Question) -> Array:

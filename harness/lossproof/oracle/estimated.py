@@ -12,7 +12,7 @@ import numpy as np
 
 from lossproof.expression.node import Node
 from lossproof.oracle import wide
-from lossproof.oracle.certified import Question, attainable, flushed_radius
+from lossproof.oracle.certified import Question, attainable, leaf_radii
 from lossproof.oracle.evaluate import Bindings, evaluate
 from lossproof.oracle.fused import fused
 from lossproof.oracle.own_error import own_rounding
@@ -60,16 +60,14 @@ def excuses(question: Question) -> Excuses:
         (found,) = evaluate(fused([node]), arithmetic, Bindings(leaves, numbers, point.dimensions))
         return found
 
+    def quantity(name: str) -> Array:
+        named = question.excuses.get(name)
+        return point.arrays[name].astype(np.float64) if named is None else value(named, {}).view
+
     with np.errstate(all="ignore"):
         radii: dict[str, tuple[Radius, ...]] = {}
         for name, array in point.arrays.items():
-            flushed = flushed_radius(point, name) if question.flush else 0.0
-            excuse: Radius = 0.0
-            if array.dtype.kind not in "iub" and name not in question.exact:
-                # what a roundoff is measured by: the input itself, or the quantity that the spec names
-                named = question.excuses.get(name)
-                size = np.abs(array.astype(np.float64) if named is None else value(named, {}).view)
-                excuse = np.where(np.isfinite(size), size * storage.unit_roundoff, 0.0)
+            flushed, excuse = leaf_radii(question, name, quantity)
             excuse = np.broadcast_to(excuse, array.shape)
             radii[name] = (flushed, excuse, excuse, flushed)[: len(roundings)]
         found = value(question.node, radii)

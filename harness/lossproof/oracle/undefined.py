@@ -93,7 +93,7 @@ def _moved(
     fixed: Sequence[Any],
     nan: Array,
 ) -> Array:
-    if any(ball.view.dtype.kind != "f" for ball in balls[:1]):
+    if balls[0].view.dtype.kind != "f":
         return nan
     parts = [p if ball.view.dtype.kind == "f" else ball.mid for p, ball in zip(passed, balls, strict=True)]
     return np.asarray(move(*parts, *fixed)).astype(bool)
