@@ -19,6 +19,7 @@ from lossproof.frameworks import Call, Outcome, framework
 from lossproof.inputs import Case
 
 from .pipeline import Pipeline, implementation
+from .rows_per_second import SHARE
 from .scale import FULL, Scale, Shape, in_turns, median, named, shown
 
 LETTER, TITLE = "b", "verification over the implementation's own calls"
@@ -59,15 +60,16 @@ def _measure(shape: Shape, scale: Scale) -> dict[str, Any]:
 
     def one(turn: int) -> float:
         engine.seconds = 0.0
-        times = pipeline.run(("ordinary",), seed=turn)
+        times = pipeline.during(("ordinary",), turn, time.perf_counter() + scale.seconds * SHARE)
         cases = [pipeline.case(recipe) for recipe in pipeline.recipes("ordinary", turn)]
-        bare = sum(_bare(pipeline, case) for case in cases)
+        bare = sum(_bare(pipeline, case) for case in cases) / len(cases)
+        batches = times.rows / shape[0]
         steps.append(
             {
-                "draw": times.draw,
-                "expand": times.expand,
-                "calls": engine.seconds,
-                "verification": times.check - engine.seconds,
+                "draw": times.draw / batches,
+                "expand": times.expand / batches,
+                "calls": engine.seconds / batches,
+                "verification": (times.check - engine.seconds) / batches,
                 "bare": bare,
             }
         )
@@ -75,12 +77,11 @@ def _measure(shape: Shape, scale: Scale) -> dict[str, Any]:
 
     count = len(in_turns({"whole": one}, scale)["whole"])
     steps = steps[-count:]
-    batches = pipeline.count
     return {
         "rows": shape[0],
         "classes": shape[1],
         "turns": count,
-        "seconds_per_batch": {name: median(step[name] for step in steps) / batches for name in steps[0]},
+        "seconds_per_batch": {name: median(step[name] for step in steps) for name in steps[0]},
         "ratios": {
             "verification_over_calls": median(s["verification"] / s["calls"] for s in steps),
             "with_inputs_over_calls": median(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -29,6 +30,10 @@ RECIPES = 8
 """Recipes of a regime in a turn, as in the profile "standard"; fewer of large ones."""
 
 
+MOST_RUNS = 10_000
+"""More than a turn has."""
+
+
 def implementation(name: str) -> Implementation:
     """The bundled cross-entropy of a framework; imports that framework alone."""
     found, _ = discover(f"{ADAPTERS[name]}:cross_entropy")
@@ -51,6 +56,10 @@ class Times:
     @property
     def whole(self) -> float:
         return self.draw + self.expand + self.check
+
+    def add(self, other: Times) -> None:
+        for name in ("draw", "expand", "check", "rows", "compared", "undecided", "blamed"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
 class Pipeline:
@@ -98,6 +107,15 @@ class Pipeline:
             times.undecided += seen.undecided
             times.blamed += seen.verdict in (Verdict.FAIL, Verdict.ERROR)
         times.rows += len(trial.case.inputs["labels"])
+
+    def during(self, regimes: Sequence[str], turn: int, end: float) -> Times:
+        """As many runs as begin before a time (time.perf_counter), one at least; no two turns share a seed."""
+        times = Times()
+        for number in itertools.count(turn * MOST_RUNS):
+            times.add(self.run(regimes, number))
+            if time.perf_counter() >= end:
+                return times
+        raise AssertionError
 
     def run(
         self,

@@ -76,21 +76,21 @@ class Dice:
     the generator's words and its uniforms, which no version of NumPy changes.
     """
 
-    seed: int
+    name: tuple[object, ...]
     form: Format
 
     @classmethod
     def of(cls, dtype: str, *parts: object) -> Dice:
         """The stream named by the parts."""
-        return cls(mix(*parts), FORMATS[dtype])
+        return cls(parts, FORMATS[dtype])
 
-    @property
+    @cached_property
     def word(self) -> Word:
         return NARROW if self.form.precision <= NARROW.fraction + 1 else WIDE
 
     @cached_property
     def _rng(self) -> np.random.Generator:
-        return np.random.Generator(np.random.PCG64(self.seed))
+        return np.random.Generator(np.random.PCG64(mix(*self.name)))
 
     def uniform(self, shape: Shape = ()) -> Array:
         """Multiples of 2^−53 in [0, 1), for choices."""
@@ -172,7 +172,7 @@ class Dice:
             lambda shape: self.signed(-10, 6, shape),
         )
         for number, draw in enumerate(draws):
-            at = np.flatnonzero(style == number)
+            (at,) = (style == number).nonzero()
             if at.size:
                 numbers[at] = draw((at.size, classes))
         return numbers

@@ -53,7 +53,7 @@ def expand(
     _ignore(spec, inputs, values, Dice.of(dtype, recipe.seed, "ignored"))
     if recipe.regime == UNREAD:
         _fill_unread(spec, inputs, values, Dice.of(dtype, recipe.seed, UNREAD))
-    drawn = _again(spec, recipe, sizes, dtype, variables, inputs)
+    drawn = _again(spec, recipe, sizes, dtype, variables, inputs) if variables else {}
     for name, part in variables.items():
         if part.like is None:
             drawn[name] = variable(spec, part, sizes, dtype, Dice.of(dtype, recipe.seed, "variable", name))

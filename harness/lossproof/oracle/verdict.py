@@ -18,10 +18,14 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 PASS_BITS = 3.0
 PASS, DEGRADED, FAIL, UNDECIDED = 0, 1, 2, 3
+AT_LIMIT = 4
+"""Passed or degraded, which of them changes nothing: of what the vector tier claims, no verdict."""
 
 ROOM = 1.25
 """How far from every limit the vector tier's verdict must be; its radii are off by far less (OWN)."""
 
+LIMIT = 2 * (2.0**PASS_BITS + 1) * OWN
+"""How far a ratio may be off where it is about to be too large to pass."""
 
 BELOW = 2.0**24
 """How many of the smallest normal number may hang on whether a number that cancelled is 0 or not."""
@@ -106,67 +110,90 @@ def judge(
 
     slack: an absolute error that is degraded and not failed, beside those of the rule. The vector tier acquits with
     room for its own error, and says degraded or failed where no limit between them is within a factor of ROOM; Arb
-    judges the rest. certify: FAIL to have the worst of the failed judged by Arb all the same, DEGRADED that of the
-    degraded too, None for neither.
+    judges the rest. Of an array that is no better than degraded anyway, elements at the limit of passing (LIMIT) are
+    not asked about: the array's verdict does not hang on them. certify: FAIL to have the worst of the failed judged
+    by Arb all the same, DEGRADED that of the degraded too, None for neither.
     """
     got = np.asarray(got).astype(np.float64, order=order_of(reference.shape)).reshape(reference.shape)
     error = distances(got, reference.middle, reference.storage, finite=reference.finite)
     known = np.ones(error.shape, dtype=bool) if reference.decided else np.isfinite(reference.attainable)
     ratio = _ratio(error, reference.attainable, known)
-    own = 2 * (2.0**PASS_BITS + 1) * OWN
-    sure = 2.0**PASS_BITS - own
+    sure = 2.0**PASS_BITS - LIMIT
     if np.maximum.reduce(ratio, axis=None, initial=0.0) <= sure:
-        verdicts = np.zeros(known.shape, np.int8) if reference.decided else np.where(known, PASS, UNDECIDED)
+        verdicts = np.zeros(known.shape, np.int8) if reference.decided else _undecided(known)
         return Judgement(verdicts, ratio, None, reference.middle, reference.attainable, reference.storage)
     doubtful = ratio > sure
-    near = reference.estimated(doubtful)
+    unknown = np.full(int(np.count_nonzero(doubtful)), np.nan)
+    allowed = slack[doubtful] if isinstance(slack, np.ndarray) and slack.shape == error.shape else slack
     rule = _Rule(
-        error, ratio, reference.attainable, near.excuse, near.coarse, slack, reference.storage, working
+        error[doubtful],
+        ratio[doubtful],
+        reference.attainable[doubtful],
+        unknown,
+        unknown,
+        allowed,
+        reference.storage,
+        working,
     )
-    beyond = ratio > 2.0**PASS_BITS + own
-    failed = beyond & near.told & ~rule.degraded(ROOM)
-    degraded = beyond & ~failed & rule.degraded(1 / ROOM)
-    asked = np.array(doubtful & ~failed & ~degraded)
-    for verdict, here in ((FAIL, failed), (DEGRADED, degraded)):
+    if not rule.of_few_bits(1 / ROOM).all():
+        near = reference.estimated(doubtful)
+        rule = replace(rule, excuse=near.excuse[doubtful], coarse=near.coarse[doubtful])
+    claims = rule.claims()
+    asked = claims == UNDECIDED
+    for verdict in (FAIL, DEGRADED):
+        here = claims == verdict
         if certify is not None and verdict >= certify and here.any():
-            asked.flat[np.where(here, ratio, -1.0).argmax()] = True
-    found = _settled(got, reference, rule, known, doubtful, asked)
-    if (failed & (found.verdicts != FAIL)).any():
-        return _settled(got, reference, rule, known, doubtful, doubtful)
+            asked[np.where(here, rule.ratio, -1.0).argmax()] = True
+    found = _settled(got, reference, ratio, known, doubtful, rule, asked)
+    sure_of = (claims == FAIL) | (claims == DEGRADED)
+    if (sure_of & (found.verdicts[doubtful] != claims)).any():
+        return _settled(got, reference, ratio, known, doubtful, rule, np.ones(asked.shape, dtype=bool))
     return found
 
 
 def _settled(
-    got: Array, reference: Reference, rule: _Rule, known: Array, doubtful: Array, asked: Array
+    got: Array, reference: Reference, ratio: Array, known: Array, doubtful: Array, rule: _Rule, asked: Array
 ) -> Judgement:
-    """The verdicts, by the certified answers where they are asked for."""
+    """The verdicts, of the doubtful elements by their rule and by the certified answers where they are asked for."""
     middle, attainable = reference.middle, reference.attainable
+    decided = np.ones(asked.shape, dtype=bool)
     if asked.any():
-        certified = reference.certified(asked)
-        attainable = np.where(asked, certified.attainable, attainable)
-        middle = np.where(asked, certified.middle, middle)
-        known = known & np.isfinite(attainable)
-        error = distances(got, middle, reference.storage)
+        up = np.zeros(doubtful.shape, dtype=bool)
+        up[doubtful] = asked
+        certified = reference.certified(up)
+        middle, attainable, ratio = middle.copy(), attainable.copy(), ratio.copy()
+        middle[up], attainable[up] = certified.middle[up], certified.attainable[up]
+        decided = np.isfinite(attainable[doubtful])
+        error = distances(got[doubtful], middle[doubtful], reference.storage)
         rule = replace(
             rule,
             error=error,
-            ratio=_ratio(error, attainable, known),
-            attainable=attainable,
-            excuse=np.where(asked, certified.excuse, rule.excuse),
-            coarse=np.where(asked, certified.coarse, rule.coarse),
+            ratio=_ratio(error, attainable[doubtful], decided),
+            attainable=attainable[doubtful],
+            excuse=np.where(asked, certified.excuse[doubtful], rule.excuse),
+            coarse=np.where(asked, certified.coarse[doubtful], rule.coarse),
         )
-    blamed = doubtful & known & (rule.ratio > 2.0**PASS_BITS)
+        ratio[doubtful] = rule.ratio
     holds = rule.holds()
-    verdicts = np.where(
-        blamed, np.where(np.any(holds, axis=0), DEGRADED, FAIL), np.where(known, PASS, UNDECIDED)
-    )
-    grounds = np.argmax(holds, axis=0)
-    return Judgement(verdicts.astype(np.int8), rule.ratio, grounds, middle, attainable, reference.storage)
+    blamed = np.where(np.any(holds, axis=0), DEGRADED, FAIL)
+    passed = np.where(decided, PASS, UNDECIDED)
+    verdicts = np.zeros(known.shape, np.int8) if reference.decided else _undecided(known)
+    verdicts[doubtful] = np.where(decided & (rule.ratio > 2.0**PASS_BITS), blamed, passed)
+    grounds = np.zeros(known.shape, np.int8)
+    grounds[doubtful] = np.argmax(holds, axis=0)
+    return Judgement(verdicts, ratio, grounds, middle, attainable, reference.storage)
+
+
+def _undecided(known: Array) -> Array:
+    return np.where(known, PASS, UNDECIDED).astype(np.int8)
 
 
 @dataclass(frozen=True)
 class _Rule:
-    """What makes a result degraded that does not pass. slack: an absolute error; the others as in Certified."""
+    """What makes a result degraded that does not pass: a vector of elements each.
+
+    slack: an absolute error; the others as in Certified, nan where the vector tier cannot tell.
+    """
 
     error: Array
     ratio: Array
@@ -177,19 +204,29 @@ class _Rule:
     storage: Format
     working: Format
 
+    def claims(self) -> Array:
+        """Verdicts of which the vector tier is sure, UNDECIDED where Arb is to be asked."""
+        beyond = self.ratio > 2.0**PASS_BITS + LIMIT
+        known = ~(np.isnan(self.excuse) | np.isnan(self.coarse))
+        at_most = np.any(self.holds(1 / ROOM), axis=0)
+        failed = beyond & known & ~np.any(self.holds(ROOM), axis=0)
+        degraded = beyond & at_most
+        claims = np.where(failed, FAIL, np.where(degraded, DEGRADED, UNDECIDED))
+        if (failed | degraded).any():
+            claims[at_most & ~beyond] = AT_LIMIT
+        return claims
+
     def holds(self, room: float = 1.0) -> list[Array]:
         """By Ground, where it holds with all that is allowed times `room`.
 
         With room there is more of it beside the smallest normal number, where a step's own rounding is an absolute
         one, and not there for a number that is exactly 0.
         """
-        lost = degraded_bits(min(self.storage, self.working, key=lambda fmt: fmt.precision))
         finite = np.isfinite(self.error)
+        attainable = self._with_room(room)
         with np.errstate(invalid="ignore", over="ignore"):
-            more = (room - 1) * BELOW * self.working.smallest_normal
-            attainable = np.maximum(self.attainable + more, 0.0)
             found = [
-                finite & (self.error <= room * 2.0**lost * attainable),
+                self.of_few_bits(room),
                 finite & (self.error <= room * 2.0**PASS_BITS * (attainable + self.excuse)),
                 finite & (self.error <= room * self.slack),
             ]
@@ -197,8 +234,16 @@ class _Rule:
                 found.append(finite & (self.error <= room * 2.0**PASS_BITS * self.coarse))
         return found
 
-    def degraded(self, room: float) -> Array:
-        return np.asarray(np.any(self.holds(room), axis=0))
+    def of_few_bits(self, room: float) -> Array:
+        """Where few bits are lost (Ground), with all that is allowed times `room`."""
+        lost = degraded_bits(min(self.storage, self.working, key=lambda fmt: fmt.precision))
+        with np.errstate(invalid="ignore", over="ignore"):
+            few = self.error <= room * 2.0**lost * self._with_room(room)
+        return np.asarray(np.isfinite(self.error) & few)
+
+    def _with_room(self, room: float) -> Array:
+        more = (room - 1) * BELOW * self.working.smallest_normal
+        return np.maximum(self.attainable + more, 0.0)
 
 
 def _ratio(error: Array, attainable: Array, known: Array) -> Array:
