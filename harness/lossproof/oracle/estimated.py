@@ -35,6 +35,11 @@ class Excuses:
     excuse: Array
     coarse: Array
 
+    @property
+    def told(self) -> Array:
+        """Where the tier can."""
+        return ~(np.isnan(self.excuse) | np.isnan(self.coarse))
+
 
 def excuses(question: Question) -> Excuses:
     """The excuses of a question's graph at its point."""

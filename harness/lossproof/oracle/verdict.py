@@ -11,6 +11,7 @@ import numpy as np
 
 from lossproof.floats import Format
 from lossproof.oracle.certified import rounded
+from lossproof.oracle.estimated import Excuses
 from lossproof.oracle.reference import OWN, Reference
 from lossproof.oracle.structure import order_of
 
@@ -207,7 +208,7 @@ class _Rule:
     def claims(self) -> Array:
         """Verdicts of which the vector tier is sure, UNDECIDED where Arb is to be asked."""
         beyond = self.ratio > 2.0**PASS_BITS + LIMIT
-        known = ~(np.isnan(self.excuse) | np.isnan(self.coarse))
+        known = Excuses(self.excuse, self.coarse).told
         at_most = np.any(self.holds(1 / ROOM), axis=0)
         failed = beyond & known & ~np.any(self.holds(ROOM), axis=0)
         degraded = beyond & at_most
