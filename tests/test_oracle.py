@@ -25,7 +25,7 @@ from lossproof.oracle.certified import exact_bindings
 from lossproof.oracle.evaluate import evaluate
 from lossproof.oracle.reference import Point, Reference, references
 from lossproof.oracle.rounding import Rounding
-from lossproof.oracle.verdict import DEGRADED, FAIL, PASS, UNDECIDED, Ground, Judgement, judge
+from lossproof.oracle.verdict import DEGRADED, FAIL, PASS, PASS_BITS, UNDECIDED, Ground, Judgement, judge
 
 try:
     import mpmath
@@ -636,6 +636,34 @@ def test_slack_widens_degraded_and_never_pass() -> None:
     assert verdict(truth + 9 * 9 * u, found, slack=8 * 9 * u) == FAIL
     assert verdict(truth, found, slack=8 * 9 * u) == PASS
     assert verdict(NAN, found, slack=INF) in (FAIL, DEGRADED)
+
+
+def test_a_slack_of_each_row_holds_for_all_its_elements() -> None:
+    z, y = logits(3.0)
+    found = gradient(CROSS_ENTROPY, "logits", np.ones(ROWS, np.float32), logits=z, labels=y)
+    got = found.expected + 2.0**12 * found.attainable
+    slack = np.where(np.arange(ROWS) % 2, np.inf, 0.0)[:, None]
+    verdicts = judged(got, found, slack=slack).verdicts
+    assert set(verdicts[1::2].ravel().tolist()) == {DEGRADED}
+    assert set(verdicts[::2].ravel().tolist()) == {FAIL}
+
+
+@pytest.mark.parametrize(("worst", "asked"), [(0.0, 1), (6.0, 0)])
+def test_elements_at_the_limit_go_up_only_where_a_verdict_hangs_on_them(
+    worst: float, asked: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    z, y = logits(3.0)
+    found = cross_entropy_of(z, y)
+    got = found.middle.copy()
+    got[0] += 2.0**PASS_BITS * found.attainable[0]
+    got[1] += 2.0**worst * found.attainable[1]
+    masks: list[Any] = []
+    certified = Reference.certified
+    monkeypatch.setattr(
+        Reference, "certified", lambda self, mask: masks.append(mask) or certified(self, mask)
+    )
+    judged(got, found)
+    assert sum(int(mask.sum()) for mask in masks) == asked
 
 
 @pytest.mark.parametrize("got", [NAN, INF, -INF])

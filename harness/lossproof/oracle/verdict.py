@@ -109,11 +109,11 @@ def judge(
 ) -> Judgement:
     """Judge results (float arrays of the reference's shape) against their reference.
 
-    slack: an absolute error that is degraded and not failed, beside those of the rule. The vector tier acquits with
-    room for its own error, and says degraded or failed where no limit between them is within a factor of ROOM; Arb
-    judges the rest. Of an array that is no better than degraded anyway, elements at the limit of passing (LIMIT) are
-    not asked about: the array's verdict does not hang on them. certify: FAIL to have the worst of the failed judged
-    by Arb all the same, DEGRADED that of the degraded too, None for neither.
+    slack: an absolute error that is degraded and not failed, beside those of the rule; broadcasts to the results. The
+    vector tier acquits with room for its own error, and says degraded or failed where no limit between them is within
+    a factor of ROOM; Arb judges the rest. Of an array that is no better than degraded anyway, elements at the limit
+    of passing (LIMIT) are not asked about: the array's verdict does not hang on them. certify: FAIL to have the worst
+    of the failed judged by Arb all the same, DEGRADED that of the degraded too, None for neither.
     """
     got = np.asarray(got).astype(np.float64, order=order_of(reference.shape)).reshape(reference.shape)
     error = distances(got, reference.middle, reference.storage, finite=reference.finite)
@@ -125,14 +125,13 @@ def judge(
         return Judgement(verdicts, ratio, None, reference.middle, reference.attainable, reference.storage)
     doubtful = ratio > sure
     unknown = np.full(int(np.count_nonzero(doubtful)), np.nan)
-    allowed = slack[doubtful] if isinstance(slack, np.ndarray) and slack.shape == error.shape else slack
     rule = _Rule(
         error[doubtful],
         ratio[doubtful],
         reference.attainable[doubtful],
         unknown,
         unknown,
-        allowed,
+        np.broadcast_to(slack, error.shape)[doubtful],
         reference.storage,
         working,
     )
@@ -201,7 +200,7 @@ class _Rule:
     attainable: Array
     excuse: Array
     coarse: Array
-    slack: Array | float
+    slack: Array
     storage: Format
     working: Format
 
