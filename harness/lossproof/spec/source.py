@@ -13,14 +13,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.reader import ReaderError
+import yaml
+from yaml.error import MarkedYAMLError, YAMLError
+from yaml.reader import ReaderError
 
 from lossproof.errors import Place, SpecError
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 20
+
+FAST = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""libyaml's, some ten times as fast, where PyYAML is built with it; of mistakes PyYAML's own parser says more."""
 
 Keys = tuple[str | int, ...]
 
@@ -132,9 +135,12 @@ def text(path: Path) -> str:
 def parse(content: str, file: str) -> tuple[Value, Source]:
     """As `read`, for the text of a file."""
     content = content.replace("\r\n", "\n")
-    source = Source(file, content)
     try:
-        root = _Reader(source).document()
+        return _parsed(Source(file, content), FAST)
+    except YAMLError:
+        source = Source(file, content)
+    try:
+        return _parsed(source, yaml.SafeLoader)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file)
@@ -145,7 +151,10 @@ def parse(content: str, file: str) -> tuple[Value, Source]:
         raise SpecError(message, source.at(error.position)) from None
     except YAMLError as error:
         raise SpecError(f"not YAML: {' '.join(str(error).split())}", Place(file)) from None
-    return root, source
+
+
+def _parsed(source: Source, loader: Any) -> tuple[Value, Source]:
+    return _Reader(source, loader).document(), source
 
 
 def _problem(error: MarkedYAMLError) -> str:
@@ -160,9 +169,9 @@ def _problem(error: MarkedYAMLError) -> str:
 class _Reader:
     """Builds the tree of Values from the parser's events, and the table of places beside it."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, loader: Any) -> None:
         self.source = source
-        self.events: Iterator[Any] = YAML(typ="safe", pure=True).parse(source.content)
+        self.events: Iterator[Any] = yaml.parse(source.content, Loader=loader)
 
     def document(self) -> Value:
         root: Value | None = None
