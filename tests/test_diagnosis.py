@@ -1,6 +1,8 @@
-"""A right implementation is suspected of nothing, whatever case it is suspected at."""
+"""A right implementation is suspected of nothing, whatever case it is suspected at; a wrong one of one thing."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 
@@ -40,3 +42,38 @@ def test_a_right_loss_gets_no_kind_of_mistake_and_no_breakdown(loss: str, check:
         inquiry = Inquiry(cell, {check: [(case, accused)]})
         assert inquiry.of(check, case, accused).kind == "unexplained", regime
         assert breakdown(cell, check, case, accused, 64) is None, regime
+
+
+EPSILON = """
+import numpy as np
+from lossproof import implements
+
+
+@implements("cross_entropy", framework="numpy")
+def epsilon_in_log(logits, labels):
+    e = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    p = e[np.arange(len(labels)), labels] / e.sum(axis=-1)
+    return -np.log(p + logits.dtype.type({epsilon}))
+"""
+
+
+@pytest.mark.parametrize("epsilon", ["1e-12", "1e-8", "1e-5"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_an_epsilon_in_a_logarithm_is_told_at_ordinary_and_at_confident_rows(
+    dtype: str, epsilon: str, tmp_path: Path
+) -> None:
+    (tmp_path / "of_mine.py").write_text(EPSILON.format(epsilon=epsilon))
+    (implementation,), problems = discover(f"{tmp_path}/of_mine.py:epsilon_in_log")
+    assert not problems
+    cell = Cell(implementation, library.get("cross_entropy"), framework("numpy"), "cpu", "eager", dtype, {})
+    told = {}
+    for regime in ("ordinary", "confidently_wrong", "tie"):
+        for recipe in draw(cell.spec, regime, PROFILES["quick"], 0, 2):
+            case = expand(cell.spec, recipe, dtype, parameters=cell.spec.defaults())
+            seen = observe(cell, "accuracy", case, forward_mode=False)
+            if seen is not None and seen.verdict is Verdict.FAIL:
+                told[regime] = Inquiry(cell, {"accuracy": [(case, seen)]}).of("accuracy", case, seen)
+    assert told
+    for regime, diagnosis in told.items():
+        assert diagnosis.kind == "saturates", (regime, diagnosis)
+        assert f"−log({epsilon})" in diagnosis.text, (regime, diagnosis)

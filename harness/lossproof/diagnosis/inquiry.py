@@ -11,7 +11,16 @@ from lossproof.audit.results import Diagnosis, Verdict
 from lossproof.checks import accuracy, gradient
 from lossproof.checks.cell import Cell
 from lossproof.checks.observation import Observation
-from lossproof.diagnosis import clipping, conventions, derivatives, exchanges, extremes, ratios, roundings
+from lossproof.diagnosis import (
+    clipping,
+    conventions,
+    derivatives,
+    exchanges,
+    extremes,
+    ratios,
+    roundings,
+    saturation,
+)
 from lossproof.diagnosis.samples import ENOUGH, Facet, Sample, ordinary_cases
 from lossproof.inputs.case import Case
 
@@ -30,6 +39,7 @@ OF_VALUES: tuple[Suspicion, ...] = (
     ratios.factor,
     ratios.constant,
     ratios.power,
+    saturation.softened,
     clipping.clipped,
     exchanges.coupled,
 )

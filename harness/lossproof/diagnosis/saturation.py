@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
+from lossproof.audit.results import Diagnosis
 from lossproof.diagnosis.rays import Ray
-from lossproof.diagnosis.samples import Facet, Sample
+from lossproof.diagnosis.samples import ENOUGH, Facet, Sample
 from lossproof.diagnosis.spot import Spot
+from lossproof.floats import FORMATS
 
 GRAIN = 64.0
 """Roundoffs up to which a number that results stay at is that of a rounding."""
+
+
+SOFT = 16.0
+"""Attainable errors and roundoffs up to which a value is that of a probability with something added."""
 
 
 def steady(facet: Facet, spot: Spot, ray: Ray, failing: Sample) -> float | None:
@@ -40,6 +48,35 @@ def _common(spot: Spot, samples: list[Sample]) -> float | None:
     if spread <= 1e-3 * abs(values[0]) and goes_on:
         return values[0]
     return None
+
+
+def softened(facet: Facet, samples: list[Sample]) -> Diagnosis | None:
+    """Every value is −log(p + ε), where the truth is −log p: right for small values, and −log ε in the end."""
+    if not all(sample.fits for sample in samples):
+        return None
+    truths = [s.truth["value"] for s in samples]
+    got = np.concatenate([s.got["value"][t.known] for s, t in zip(samples, truths, strict=True)])
+    truth = np.concatenate([t.middle[t.known].astype(np.float64) for t in truths])
+    allowed = np.concatenate([t.attainable[t.known] for t in truths])
+    told = np.isfinite(truth)
+    if not told.any() or not np.isfinite(got).all():
+        return None
+    got, truth, allowed = got[told], truth[told], allowed[told]
+    farthest = int(truth.argmax())
+    added = math.exp(-got[farthest]) - math.exp(-truth[farthest]) if got[farthest] > 0 else 0.0
+    if not 0 < added < 0.1:
+        return None
+    supposed = -np.log(np.exp(-truth) + added)
+    allowed = SOFT * (allowed + FORMATS[facet.cell.dtype].unit_roundoff * np.maximum(1.0, np.abs(got)))
+    differs = np.abs(supposed - truth) > 2 * allowed
+    if np.count_nonzero(differs) < 2 * ENOUGH or (np.abs(got - supposed) > allowed).any():
+        return None
+    limit = -math.log(added)
+    return Diagnosis(
+        "saturates",
+        f"the value is −log(p + {added:.3g}) where the truth is −log p, in {got.size} ordinary results: it stays at "
+        f"{limit:.6g} in the end{epsilon(limit)}",
+    )
 
 
 def epsilon(number: float) -> str:
