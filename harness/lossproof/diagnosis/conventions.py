@@ -12,11 +12,18 @@ import numpy as np
 
 from lossproof.audit.results import Diagnosis
 from lossproof.diagnosis.samples import Facet, Sample
+from lossproof.floats import FORMATS
 from lossproof.inputs.case import Case
 from lossproof.spec.model import Spec
 
 SMALL = (1e-12, 1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
 """What people add so that nothing divides by zero."""
+
+COMMON = (
+    0.0, 0.01, 0.02, 0.05, 0.07, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.9,
+    1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 8.0, 10.0, 16.0, 20.0, 30.0, 32.0, 50.0, 64.0, 80.0, 100.0,
+)  # fmt: skip
+"""What papers and libraries choose for temperatures, margins, scales and shares."""
 
 CONVENTION = "another convention"
 MISUSED = "parameter misused"
@@ -28,8 +35,66 @@ def another(facet: Facet, samples: list[Sample]) -> Diagnosis | None:
     spec, given = facet.cell.spec, samples[0].case.parameters
     for kind, changes, text in (*_choices(spec, given), *_numbers(spec, given), *_arrays(spec, given)):
         if facet.explained(samples, facet.under(partial(_with, changes=changes))):
-            what = "gradient" if facet.gradient else "value"
-            return Diagnosis(kind, f"this is the {what} of `{text}`, on {len(samples)} batches")
+            return _told(facet, samples, kind, changes, text)
+    return None
+
+
+def built_in(facet: Facet, samples: list[Sample]) -> Diagnosis | None:
+    """Tries the numbers that people choose for each parameter which the implementation does not take, alone and with
+    another choice of such a one. Many of them: where nothing else is known."""
+    spec, given, free = facet.cell.spec, samples[0].case.parameters, facet.cell.implementation.free
+    own = {name: parameter for name, parameter in spec.parameters.items() if name not in free}
+    choices: list[tuple[dict[str, Any], str]] = [({}, "")]
+    for name, parameter in own.items():
+        others = [value for value in parameter.choices or () if value != given[name]]
+        choices += [({name: value}, f"{name}: {value}, ") for value in others]
+    for changes, text in choices:
+        for name, parameter in own.items():
+            if parameter.kind != "number" or given[name] is None:
+                continue
+            low, high = parameter.range or (-np.inf, np.inf)
+            for number in COMMON:
+                if number == given[name] or not low <= number <= high:
+                    continue
+                if parameter.integer and number != int(number):
+                    continue
+                tried = {**changes, name: int(number) if parameter.integer else number}
+                if facet.explained(samples, facet.under(partial(_with, changes=tried))):
+                    said = f"{text}{name}: {number:g} where {given[name]:g} is asked for"
+                    return _told(facet, samples, CONVENTION, tried, said)
+    return None
+
+
+def _told(facet: Facet, samples: list[Sample], kind: str, changes: dict[str, Any], text: str) -> Diagnosis:
+    what = "gradient" if facet.gradient else "value"
+    told = f"this is the {what} of `{text}`, on {len(samples)} batches"
+    plain = not any(callable(value) for value in changes.values())
+    if kind == CONVENTION and plain and not set(changes) & facet.cell.implementation.free:
+        declared = ", ".join(f"{name}={value!r}" for name, value in changes.items())
+        told += f'; if that is meant, declare it: @implements("{facet.cell.spec.loss}", …, {declared})'
+    return Diagnosis(kind, told)
+
+
+def of_all_rows(facet: Facet, samples: list[Sample]) -> Diagnosis | None:
+    """Whether single numbers are the mean or the sum of the results that are asked for."""
+    for what, reduce in (("mean", np.mean), ("sum", np.sum)):
+        told = 0
+        for sample in samples:
+            got, truth = sample.got["value"], sample.truth["value"]
+            whole = truth.middle.astype(np.float64)
+            if got.shape or not whole.ndim or not np.isfinite(whole).all():
+                break
+            allowed = 64 * FORMATS[facet.cell.dtype].unit_roundoff * (np.abs(whole).max(initial=0.0) + 1e-30)
+            if not abs(float(got) - float(reduce(whole))) <= allowed * (whole.size if what == "sum" else 1):
+                break
+            told += whole.size > 1
+        else:
+            if told >= 2:
+                return Diagnosis(
+                    "wrong shape",
+                    f"this is the {what} over all rows, where each row's own value is asked for: bind the function "
+                    f"before its {what} is taken",
+                )
     return None
 
 

@@ -66,6 +66,10 @@ def _named(
     where = spot.told
     passed = [each for each in limits(facet.cell.spec, good, spot, ray.what) if each[1]]
     until = f"right up to {passed[0][0]} {passed[0][1]:.4g}" if passed else "right on gentler inputs"
+    if ray.what in facet.cell.spec.parameters:
+        number = float(good.parameters[ray.what])
+        way = "up" if number < float(failing.case.parameters[ray.what]) else "down"
+        until = f"right {way} to {ray.what} {number:.4g}"
     got, truth = spot.got(failing), spot.truth(failing)
     first = spot.got(broken)
     if facet.gradient and math.isnan(first):

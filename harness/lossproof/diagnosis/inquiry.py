@@ -158,9 +158,8 @@ class Inquiry:
         samples = self._samples(facet, case)
         if len(samples) >= 2 and not all(sample.fits for sample in samples):
             found = conventions.another(facet, samples)
-            if found is not None:
-                return found
-            return Diagnosis("wrong shape", reason)
+            found = found or conventions.of_all_rows(facet, samples)
+            return found or Diagnosis("wrong shape", reason)
         return Diagnosis("wrong dtype" if "dtype" in reason or "float" in reason else "wrong shape", reason)
 
     def _value(self, case: Case) -> Diagnosis | None:
@@ -183,7 +182,7 @@ class Inquiry:
         facet = Facet(self.cell, of_gradient)
         samples = self._samples(facet, case)
         fit = bool(samples) and all(sample.fits for sample in samples)
-        habit = fit and any(not sample.all_right for sample in samples)
+        habit, usual = fit and any(not sample.all_right for sample in samples), False
         if habit:
             samples = _without_zeros(samples) if of_gradient else samples
             for suspicion in OF_GRADIENTS if of_gradient else OF_VALUES:
@@ -193,7 +192,7 @@ class Inquiry:
             usual = self._usual(facet, case)
             formula = self._formula(facet, samples)
             if formula is not None and not usual:
-                return formula
+                return conventions.built_in(facet, samples) or formula
         failing = facet.sample(case)
         if failing is not None and failing.fits and not failing.all_right:
             found = extremes.at_extremes(facet, failing)
@@ -201,7 +200,9 @@ class Inquiry:
                 return found
         if "batch_independence" in self.failures and not of_gradient:
             return Diagnosis("batch coupled", self.failures["batch_independence"][0][1].reason or "")
-        return (self._formula(facet, samples, rare=True) or self._epsilon(facet, samples)) if habit else None
+        if not habit or usual:
+            return None
+        return self._formula(facet, samples, rare=True) or self._epsilon(facet, samples)
 
     def _formula(self, facet: Facet, samples: list[Sample], rare: bool = False) -> Diagnosis | None:
         """Ordinary results are wrong by far more than any rounding, and nothing more particular fits.

@@ -83,12 +83,23 @@ def rays(facet: Facet, case: Case, spot: Spot) -> Iterator[Ray]:
     """Ways from a gentle case to the failing one: by a factor from small to 1, and on beyond it."""
     spec = facet.cell.spec
     domains = {declared.domain for declared in spec.inputs.values()}
+    if Domain.EMBEDDING in domains:
+        # of vectors the directions count before the lengths, and a temperature is what makes them large
+        yield from _of_parameters(facet, case)
     if domains & set(SCALED):
         yield Ray("scale", lambda by: _scaled(spec, case, by))
     if Domain.PROBABILITY in domains:
         if any((case.inputs[n] == 0).any() for n, d in spec.inputs.items() if d.domain is Domain.PROBABILITY):
             yield Ray("openness", lambda by: _opened(spec, case, by))
         yield Ray("sharpness", lambda by: _sharpened(spec, case, by))
+    if Domain.EMBEDDING not in domains:
+        yield from _of_parameters(facet, case)
+    yield from _down(facet.cell.spec, case, spot)
+
+
+def _of_parameters(facet: Facet, case: Case) -> Iterator[Ray]:
+    """From the default of each number to what the case has."""
+    spec = facet.cell.spec
     for name, parameter in spec.parameters.items():
         value, default = case.parameters[name], parameter.default
         if name not in facet.cell.implementation.free or parameter.kind != "number":
@@ -110,7 +121,6 @@ def rays(facet: Facet, case: Case, spot: Spot) -> Iterator[Ray]:
             return replace(case, parameters={**case.parameters, name: number})
 
         yield Ray(name, ray)
-    yield from _down(facet.cell.spec, case, spot)
 
 
 def _down(spec: Spec, case: Case, spot: Spot) -> Iterator[Ray]:
