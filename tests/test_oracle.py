@@ -648,6 +648,19 @@ def test_a_slack_of_each_row_holds_for_all_its_elements() -> None:
     assert set(verdicts[::2].ravel().tolist()) == {FAIL}
 
 
+GUARDED = "where(all(x == y, V), 0, sqrt(sum(square(where(all(x == y, V)[:, None], 1, x - y)), V)))"
+
+
+@pytest.mark.parametrize("rows", [2, 400])
+@pytest.mark.parametrize("storage", ["float32", "float64"])
+def test_a_guard_that_only_a_derivative_needs_excuses_nothing(storage: str, rows: int) -> None:
+    x = np.random.default_rng(rows).normal(size=(rows, 3)).astype(storage)
+    found = reference(f"square(1 - {GUARDED})", storage, x=x, y=x)
+    assert set(judged(np.zeros(rows), found).verdicts.tolist()) == {FAIL}
+    ulps = np.full(rows, 1 - 8 * 2.0 ** -(24 if storage == "float32" else 53))
+    assert FAIL not in judged(ulps, found).verdicts
+
+
 @pytest.mark.parametrize(("worst", "asked"), [(0.0, 1), (6.0, 0)])
 def test_elements_at_the_limit_go_up_only_where_a_verdict_hangs_on_them(
     worst: float, asked: int, monkeypatch: pytest.MonkeyPatch

@@ -6,7 +6,7 @@ Truth is decided when its ball is far narrower than the format under test (Ziv's
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -17,8 +17,10 @@ from lossproof.floats import Format
 from lossproof.oracle import ball
 from lossproof.oracle.arb_tier import ArbArithmetic, precision, to_ball
 from lossproof.oracle.evaluate import Bindings, evaluate
+from lossproof.oracle.guards import unguarded
 from lossproof.oracle.objects import objects
 from lossproof.oracle.point import Point
+from lossproof.oracle.radius import spread
 from lossproof.oracle.rounding import NO_ROUNDING, Array, Radius, Rounding
 from lossproof.oracle.running_error import Ball, Families, RunningError
 from lossproof.oracle.wide import LEAST, MOST, wide_dtype
@@ -116,16 +118,35 @@ def _widened(question: Question, bits: int) -> Ball:
 
 def _ball(question: Question) -> Ball:
     point = question.point
-    roundings = Rounding.of(question.working), Rounding.of(point.storage), NO_ROUNDING
-    arithmetic = RunningError(ArbArithmetic(), view, roundings, Families())
-    leaves = {}
-    for name, array in point.arrays.items():
-        flushed, excuse = leaf_radii(question, name, lambda name: _quantity(name, question))
-        leaves[name] = arithmetic.leaf(array, (flushed, flushed, excuse))
-    numbers = {name: arithmetic.number(value) for name, value in point.reals.items()}
-    (found,) = evaluate([question.node], arithmetic, Bindings(leaves, numbers, point.dimensions))
-    result: Ball = found
-    return result
+    radii = {
+        name: leaf_radii(question, name, lambda name: _quantity(name, question)) for name in point.arrays
+    }
+
+    def ball(node: Node, *roundings: Rounding) -> Ball:
+        arithmetic = RunningError(ArbArithmetic(), view, roundings, Families())
+        leaves = {}
+        for name, array in point.arrays.items():
+            flushed, excuse = radii[name]
+            leaves[name] = arithmetic.leaf(array, (*[flushed] * (len(roundings) - 1), excuse))
+        numbers = {name: arithmetic.number(value) for name, value in point.reals.items()}
+        (found,) = evaluate([node], arithmetic, Bindings(leaves, numbers, point.dimensions))
+        result: Ball = found
+        return result
+
+    found = ball(question.node, Rounding.of(question.working), Rounding.of(point.storage), NO_ROUNDING)
+    plain = unguarded(question.node)
+    if plain is question.node:
+        return found
+    *own, excuse = found.radii
+    narrow = narrower(spread(excuse, found.shape), ball(plain, NO_ROUNDING), 0)
+    return replace(found, radii=(*own, narrow))
+
+
+def narrower(radius: Array, plain: Ball, place: int) -> Array:
+    """The smaller of a radius and that of the graph without its guards, where this one is defined."""
+    other = spread(plain.radii[place], plain.shape)
+    defined = np.isfinite(other) & np.isfinite(plain.view)
+    return np.where(defined, np.fmin(radius, other), radius)
 
 
 def leaf_radii(question: Question, name: str, quantity: Callable[[str], Array]) -> tuple[Radius, Radius]:

@@ -12,9 +12,10 @@ import numpy as np
 
 from lossproof.expression.node import Node
 from lossproof.oracle import wide
-from lossproof.oracle.certified import Question, attainable, leaf_radii
+from lossproof.oracle.certified import Question, attainable, leaf_radii, narrower
 from lossproof.oracle.evaluate import Bindings, evaluate
 from lossproof.oracle.fused import fused
+from lossproof.oracle.guards import unguarded
 from lossproof.oracle.own_error import own_rounding
 from lossproof.oracle.radius import spread
 from lossproof.oracle.rounding import NO_ROUNDING, Array, Radius, Rounding
@@ -72,6 +73,10 @@ def excuses(question: Question) -> Excuses:
             radii[name] = (flushed, excuse, excuse, flushed)[: len(roundings)]
         found = value(question.node, radii)
         own, excuse, most, *coarse = (spread(radius, found.shape) for radius in found.radii)
+        bare = unguarded(question.node)
+        if bare is not question.node:
+            plain = value(bare, radii)
+            excuse, most = narrower(excuse, plain, 1), narrower(most, plain, 2)
         # of a difference that is smaller than the tier's own error no excuse can be in proportion
         told = np.isfinite(found.mid) & (most - excuse <= UNSURE * (own + excuse))
         least = attainable(coarse[0], found.mid, storage, storage) if low else 0.0
