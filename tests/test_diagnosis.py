@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from lossproof.audit.observe import observe
+from lossproof.audit.plan import Options, plan
 from lossproof.audit.results import Verdict
+from lossproof.audit.run import run
 from lossproof.checks.cell import Cell
 from lossproof.checks.observation import Observation
 from lossproof.diagnosis import Inquiry, breakdown
@@ -77,3 +79,62 @@ def test_an_epsilon_in_a_logarithm_is_told_at_ordinary_and_at_confident_rows(
     for regime, diagnosis in told.items():
         assert diagnosis.kind == "saturates", (regime, diagnosis)
         assert f"−log({epsilon})" in diagnosis.text, (regime, diagnosis)
+
+
+OF_MINE = {
+    "temperature built in": (
+        "info_nce",
+        "def of_mine(query, keys):\n"
+        "    q = query / np.linalg.norm(query, axis=-1, keepdims=True)\n"
+        "    k = keys / np.linalg.norm(keys, axis=-1, keepdims=True)\n"
+        "    z = q @ k.T / np.asarray(0.07, q.dtype)\n"
+        "    d = z - z.max(axis=-1, keepdims=True)\n"
+        "    return np.log(np.exp(d).sum(axis=-1)) - np.diagonal(d)\n",
+        "another convention",
+        'declare it: @implements("info_nce", …, temperature=0.07)',
+    ),
+    "margin built in beside another choice": (
+        "triplet",
+        "def of_mine(anchor, positive, negative):\n"
+        "    near = ((anchor - positive) ** 2).sum(axis=-1)\n"
+        "    far = ((anchor - negative) ** 2).sum(axis=-1)\n"
+        "    return np.maximum(near - far + anchor.dtype.type(0.2), 0)\n",
+        "another convention",
+        "squared=True, margin=0.2)",
+    ),
+    "mean over the rows": (
+        "z_loss",
+        "def of_mine(logits, *, coefficient=1e-4):\n"
+        "    m = logits.max(axis=-1)\n"
+        "    z = np.log(np.exp(logits - m[:, None]).sum(axis=-1)) + m\n"
+        "    return (logits.dtype.type(coefficient) * z**2).mean()\n",
+        "wrong shape",
+        "the mean over all rows",
+    ),
+    "complement of a share": (
+        "sigmoid_focal",
+        "def of_mine(logits, targets, *, alpha=0.25, gamma=2.0):\n"
+        "    t, small = targets, np.exp(-np.abs(logits))\n"
+        "    loss = np.maximum(logits, 0) - logits * t + np.log1p(small)\n"
+        "    p, q = (np.where(s * logits > 0, 1, small) / (1 + small) for s in (1, -1))\n"
+        "    share = 1.0 if alpha < 0 else (1 - alpha) * t + alpha * (1 - t)\n"
+        "    wrong = p * (1 - t) + q * t\n"
+        "    return (share * wrong**gamma * loss).astype(logits.dtype)\n",
+        "parameter misused",
+        "1 − alpha in the place of alpha",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OF_MINE)
+def test_what_a_mistake_is_and_how_to_declare_it_is_told(name: str, tmp_path: Path) -> None:
+    loss, body, kind, text = OF_MINE[name]
+    head = "import numpy as np\nfrom lossproof import implements\n\n\n"
+    source = f'{head}@implements("{loss}", framework="numpy")\n{body}'
+    (tmp_path / "of_mine.py").write_text(source)
+    options = Options((f"{tmp_path}/of_mine.py",), dtypes=("float32",), jobs=1)
+    found = run(plan(options), lambda event: None)
+    assert not found.problems
+    diagnoses = [each.diagnosis for each in found.findings if each.diagnosis is not None]
+    assert any(each.kind == kind and text in each.text for each in diagnoses), diagnoses
+    assert all(each.kind == kind for each in diagnoses if each.kind != "unexplained"), diagnoses

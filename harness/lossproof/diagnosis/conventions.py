@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -19,6 +20,20 @@ from lossproof.spec.model import Spec
 SMALL = (1e-12, 1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
 """What people add so that nothing divides by zero."""
 
+OTHERS = (0.3, 0.7, 1.3, 0.05, 1e-3, 3.0)
+"""Values of a number at which a supposition about it is tried once more."""
+
+FORMULAS: tuple[tuple[Callable[[float], float], str], ...] = (
+    (lambda value: 1 / value if value else 0.0, "1/{}"),
+    (lambda value: value**2, "{}²"),
+    (lambda value: 2 * value, "2 {}"),
+    (lambda value: value / 2, "{}/2"),
+    (lambda value: abs(value) ** 0.5, "√{}"),
+    (lambda value: 1 - value, "1 − {}"),
+    (lambda value: 1 + value, "1 + {}"),
+    (lambda value: value - 1, "{} − 1"),
+)
+
 COMMON = (
     0.0, 0.01, 0.02, 0.05, 0.07, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.9,
     1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 8.0, 10.0, 16.0, 20.0, 30.0, 32.0, 50.0, 64.0, 80.0, 100.0,
@@ -33,10 +48,37 @@ ROUNDED = "low precision"
 def another(facet: Facet, samples: list[Sample]) -> Diagnosis | None:
     """Tries each choice of each parameter, then other values of its numbers and arrays."""
     spec, given = facet.cell.spec, samples[0].case.parameters
-    for kind, changes, text in (*_choices(spec, given), *_numbers(spec, given), *_arrays(spec, given)):
+    for kind, changes, text in (*_choices(spec, given), *_exchanged(spec, given), *_arrays(spec, given)):
         if facet.explained(samples, facet.under(partial(_with, changes=changes))):
             return _told(facet, samples, kind, changes, text)
+    for kind, name, new, text in _numbers(spec, given):
+        changes = {name: new(given)}
+        if changes[name] == given[name]:
+            continue
+        if facet.explained(samples, facet.under(partial(_with, changes=changes))) and _elsewhere(
+            facet, samples, name, new
+        ):
+            return _told(facet, samples, kind, changes, text)
     return None
+
+
+def _elsewhere(facet: Facet, samples: list[Sample], name: str, new: Callable[[Any], Any]) -> bool:
+    """Whether a supposition about a number that the implementation takes fits other values of it as well: 1 may stand
+    in the place of 0 because it is 1 − 0."""
+    parameter, given = facet.cell.spec.parameters[name], samples[0].case.parameters
+    if name not in facet.cell.implementation.free or parameter.integer:
+        return True
+    low, high = parameter.range or (-np.inf, np.inf)
+    for number in OTHERS:
+        other = {**given, name: number}
+        if not low <= number <= high or number == given[name] or new(other) == number:
+            continue
+        moved = [facet.sample(replace(sample.case, parameters=other)) for sample in samples[:2]]
+        fit = [sample for sample in moved if sample is not None and sample.fits]
+        if not fit:
+            continue
+        return facet.explained(fit, facet.under(partial(_with, changes={name: new(other)})), enough=0)
+    return True
 
 
 def built_in(facet: Facet, samples: list[Sample]) -> Diagnosis | None:
@@ -123,7 +165,8 @@ def _choices(spec: Spec, given: Any) -> Iterator[Candidate]:
             yield CONVENTION, {one: a, two: b}, f"{one}: {a}, {two}: {b}"
 
 
-def _numbers(spec: Spec, given: Any) -> Iterator[Candidate]:
+def _numbers(spec: Spec, given: Any) -> Iterator[tuple[str, str, Callable[[Any], Any], str]]:
+    """Kind, parameter, what stands in its place under given parameters, and the words for it."""
     numbers = {
         name: float(given[name])
         for name, parameter in spec.parameters.items()
@@ -131,33 +174,59 @@ def _numbers(spec: Spec, given: Any) -> Iterator[Candidate]:
     }
     for name, value in numbers.items():
         parameter = spec.parameters[name]
-        near = float(np.float32(value))
-        if near != value:
-            yield ROUNDED, {name: near}, f"{name} rounded to float32"
-        plain = [v for v in (parameter.default, *parameter.ends) if v is not None and v != value]
+        yield ROUNDED, name, _of(name, _nearest), f"{name} rounded to float32"
         if parameter.default is None:
-            yield CONVENTION, {name: None}, f"{name} left out"
+            yield CONVENTION, name, _always(None), f"{name} left out"
+        plain = [v for v in (parameter.default, *parameter.ends) if v is not None]
         if parameter.range and parameter.range[0] == 0:
             plain += [0.0, *(v for v in SMALL if v <= parameter.range[1] and parameter.range[1] < 0.1)]
         for other in dict.fromkeys([*plain, 1.0, 0.5, 2.0, 0.1, 0.01]):
-            if other != value:
-                yield CONVENTION, {name: other}, f"{name}: {other:g} where {value:g} is asked for"
+            yield CONVENTION, name, _always(other), f"{name}: {other:g} where {value:g} is asked for"
         if value:
-            yield "sign", {name: -value}, f"−{name} in the place of {name}"
-        for new, text in (
-            (1 / value if value else 0, "1/{}"), (value**2, "{}²"), (2 * value, "2 {}"),
-            (value / 2, "{}/2"), (abs(value) ** 0.5, "√{}"), (1 - value, "1 − {}"), (1 + value, "1 + {}"),
-            (value - 1, "{} − 1"),
-        ):  # fmt: skip
-            if new != value:
-                yield MISUSED, {name: new}, f"{text.format(name)} in the place of {name}"
-        for other_name, other in numbers.items():
-            if other_name != name and other:
-                yield MISUSED, {name: value / other}, f"{name}/{other_name} in the place of {name}"
-                yield MISUSED, {name: value * other}, f"{name} · {other_name} in the place of {name}"
+            yield "sign", name, _of(name, operator.neg), f"−{name} in the place of {name}"
+        for formula, text in FORMULAS:
+            yield MISUSED, name, _of(name, formula), f"{text.format(name)} in the place of {name}"
+        for two in numbers:
+            if two != name and numbers[two]:
+                yield (
+                    MISUSED,
+                    name,
+                    _of_two(name, two, operator.truediv),
+                    f"{name}/{two} in the place of {name}",
+                )
+                yield (
+                    MISUSED,
+                    name,
+                    _of_two(name, two, operator.mul),
+                    f"{name} · {two} in the place of {name}",
+                )
+
+
+def _nearest(value: float) -> float:
+    return float(np.float32(value))
+
+
+def _always(number: Any) -> Callable[[Any], Any]:
+    return lambda given: number
+
+
+def _of(name: str, formula: Callable[[float], float]) -> Callable[[Any], Any]:
+    return lambda given: formula(given[name])
+
+
+def _of_two(name: str, other: str, formula: Callable[[float, float], float]) -> Callable[[Any], Any]:
+    return lambda given: formula(given[name], given[other])
+
+
+def _exchanged(spec: Spec, given: Any) -> Iterator[Candidate]:
+    numbers = [
+        name
+        for name, parameter in spec.parameters.items()
+        if parameter.kind == "number" and given[name] is not None
+    ]
     for one, two in itertools.combinations(numbers, 2):
-        if numbers[one] != numbers[two]:
-            yield MISUSED, {one: numbers[two], two: numbers[one]}, f"{one} and {two} exchanged"
+        if given[one] != given[two]:
+            yield MISUSED, {one: given[two], two: given[one]}, f"{one} and {two} exchanged"
 
 
 def _arrays(spec: Spec, given: Any) -> Iterator[Candidate]:

@@ -73,6 +73,10 @@ TRIED = 3
 """So many failing cases are looked at for what ordinary inputs do not show."""
 
 
+BESIDE = 2.0**-4
+"""So far from its default a parameter changes a formula, and no rounding."""
+
+
 class Inquiry:
     """Diagnoses the findings of one cell; what has been found about its values serves every check that asks."""
 
@@ -126,11 +130,16 @@ class Inquiry:
         sample = Facet(self.cell, gradient=False).sample(case)
         return sample is not None and sample.all_right
 
-    def _usual(self, facet: Facet, case: Case) -> bool:
-        """Whether ordinary results are right where numbers among the parameters have their defaults."""
+    def _usual(self, facet: Facet, case: Case, share: float = 0.0) -> bool:
+        """Whether ordinary results are right where numbers among the parameters have their defaults.
+
+        share: so far from them towards those of the case.
+        """
         spec = self.cell.spec
         numbers = {
             name: parameter.default
+            if not share or parameter.default is None or case.parameters[name] is None or parameter.integer
+            else parameter.default + share * (case.parameters[name] - parameter.default)
             for name, parameter in spec.parameters.items()
             if parameter.kind == "number" and name in self.cell.implementation.free
         }
@@ -200,7 +209,8 @@ class Inquiry:
                 return found
         if "batch_independence" in self.failures and not of_gradient:
             return Diagnosis("batch coupled", self.failures["batch_independence"][0][1].reason or "")
-        if not habit or usual:
+        # right beside the defaults as well: what ordinary inputs show is then how far a parameter went
+        if not habit or (usual and self._usual(facet, case, BESIDE)):
             return None
         return self._formula(facet, samples, rare=True) or self._epsilon(facet, samples)
 
