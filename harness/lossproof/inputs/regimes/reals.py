@@ -49,12 +49,25 @@ def _paint(s: Sketch, lines: Lines) -> None:
         s.put(name, lines(s))
 
 
-def _paint_near(s: Sketch, most: int) -> None:
-    """All main inputs within `most` ulps of the first."""
+def _paint_equal(s: Sketch) -> None:
+    """All main inputs are the first."""
     first, *others = s.parts.main
     s.put(first, ordinary(s))
     for name in others:
-        s.put(name, s.values.nudged(s.arrays[first], most) if most else s.arrays[first].copy())
+        s.put(name, s.arrays[first].copy())
+
+
+def _paint_near(s: Sketch) -> None:
+    """All main inputs within ulps of the first; in half of the rows they are small numbers instead and apart by any
+    part of them, so that of a difference digits are left which beside 1, or in its square, are not."""
+    first, *others = s.parts.main
+    lines, dice, digits = ordinary(s), s.values, s.form.precision
+    apart = dice.chance(4, (s.rows, 1))
+    lines *= np.ldexp(1.0, np.where(apart, -dice.between(0, digits, (s.rows, 1)), 0)).astype(lines.dtype)
+    s.put(first, lines)
+    for name in others:
+        step = dice.signed(3 - digits, -4, s.lines) * lines
+        s.put(name, np.where(apart, lines + step, dice.nudged(lines, 3)).astype(lines.dtype))
 
 
 def _paint_offset(s: Sketch) -> None:
@@ -88,8 +101,8 @@ def _by(lines: Lines) -> Callable[[Sketch], None]:
 
 REALS = (
     Regime("ordinary", _by(ordinary)),
-    Regime("equal", partial(_paint_near, most=0), _pair),
-    Regime("near_equal", partial(_paint_near, most=3), _pair),
+    Regime("equal", _paint_equal, _pair),
+    Regime("near_equal", _paint_near, _pair),
     Regime("confident", _by(_confident), _scalars),
     Regime("common_offset", _paint_offset),
     Regime("huge", _by(huge)),
