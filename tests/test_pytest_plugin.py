@@ -415,6 +415,21 @@ def test_waived_items_are_expected_failures_until_the_waiver_expires(
     pytester.runpytest(*arguments).assert_outcomes(passed=24, failed=2, skipped=4)
 
 
+@pytest.mark.parametrize("where", ["any(q == 0, D)", "q = 0"])
+def test_a_where_that_is_no_condition_is_one_collection_error(
+    pytester: pytest.Pytester, losses: Path, where: str
+) -> None:
+    pytester.makepyfile(others=LOSSES)
+    accepted = Path("accepted.yaml")
+    written = WAIVERS.format(implementation="my_losses.wrong", expires="2999-01-01")
+    accepted.write_text(f"{written}  where: {where}\n")
+    arguments = ("--lossproof", losses, "--lossproof", "others.py", "--lossproof-waivers", accepted)
+    result = pytester.runpytest(*arguments)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*accepted.yaml:*: 'where' of the waiver for my_losses.wrong (mse), *"])
+    result.stdout.no_fnmatch_line("*Traceback*")
+
+
 def test_a_law_that_is_false_of_its_own_definition_fails_with_its_place(pytester: pytest.Pytester) -> None:
     for name in ("pinball.yaml", "pinball_losses.py"):
         shutil.copy(Path(__file__).parent / "new_user" / name, name)

@@ -30,14 +30,8 @@ def objections(
         if said := _objection(waiver, rows, run, fail_on, silent=skipped or (partial and not rows)):
             kind, message = said
             where = str(waiver.place) if waiver.place is not None else "waiver"
-            found.append(Objection(kind, where, f"the waiver for {about(waiver)} {message}"))
+            found.append(Objection(kind, where, f"the waiver for {waiver.subject} {message}"))
     return found
-
-
-def about(waiver: Waiver) -> str:
-    """`"my_losses.my_kl (kl_divergence), gradient in float32"`."""
-    dtypes = f" in {', '.join(waiver.dtypes)}" if waiver.dtypes else ""
-    return f"{waiver.implementation} ({waiver.loss}), {', '.join(waiver.checks)}{dtypes}"
 
 
 def _may_be_about(waiver: Waiver, row: Result) -> bool:

@@ -8,7 +8,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from lossproof import builtin
-from lossproof.errors import LossproofError, Place, UsageError, suggest, unknown
+from lossproof.errors import ExpressionError, LossproofError, Place, UsageError, suggest, unknown
+from lossproof.expression.syntax import syntax
 from lossproof.floats import DTYPES
 from lossproof.spec import source
 from lossproof.spec.source import Keys, Source, Value
@@ -69,7 +70,14 @@ def _waiver(entry: Value, places: Source, path: Keys) -> Waiver:
         raise UsageError(
             "'checks' names no check: a waiver without one is about nothing", places.value(*path, "checks")
         )
-    waiver._place = places.value(*path)
+    waiver._place, waiver._source = places.value(*path), (places, path)
+    if waiver.where is not None:
+        if not waiver.where.strip():
+            raise UsageError("'where' is an expression, not nothing", places.value(*path, "where"))
+        try:
+            syntax(waiver.where)
+        except ExpressionError as error:
+            raise waiver.misread(error) from None
     return waiver
 
 
