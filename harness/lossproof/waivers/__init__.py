@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lossproof.waivers.conditions import require_conditions
-from lossproof.waivers.file import PLACEHOLDER, bundled, load, parse
+from lossproof.waivers.file import PLACEHOLDER, bundled, load, parse, says_nothing
 from lossproof.waivers.model import Waiver, covering
 from lossproof.waivers.rows import without
 
@@ -15,5 +15,6 @@ __all__ = [
     "load",
     "parse",
     "require_conditions",
+    "says_nothing",
     "without",
 ]

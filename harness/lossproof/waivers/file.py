@@ -30,7 +30,7 @@ def load(path: Path) -> list[Waiver]:
 
 def parse(content: str, file: str) -> list[Waiver]:
     """As `load`, for the text of a file."""
-    if not any(line.strip() and not line.lstrip().startswith("#") for line in content.splitlines()):
+    if says_nothing(content):
         return []
     try:
         root, places = source.parse(content, file)
@@ -39,6 +39,12 @@ def parse(content: str, file: str) -> list[Waiver]:
     if not isinstance(root.data, list):
         raise UsageError(f"a file of waivers is a list, not {root.described}", Place(file, 1, 1))
     return [_waiver(entry, places, (index,)) for index, entry in enumerate(root.data)]
+
+
+def says_nothing(content: str) -> bool:
+    """Whether a text holds nothing but comments and the marks at which a document begins and ends."""
+    lines = (line.partition("#")[0].strip() for line in content.splitlines())
+    return "".join(lines) in ("", "---", "...", "---...")
 
 
 def bundled() -> list[Waiver]:
