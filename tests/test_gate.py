@@ -59,6 +59,19 @@ def test_it_is_red_green_with_a_waiver_and_red_again_when_that_expires(mine: Rep
         ({"implementation": "my_losses.expandet"}, "did you mean 'my_losses.expanded'"),
         ({"loss": "mae"}, "there is no loss 'mae'"),
         ({"checks": "[acuracy]"}, "there is no check acuracy; did you mean 'accuracy'"),
+        (
+            {"checks": "[acuracy, 'law:*', accuracy]"},
+            "matches nothing in part: there is no check acuracy; did you mean 'accuracy'?",
+        ),
+        (
+            {"checks": "['*', 'law:nonegative']"},
+            "in part: there is no check law:nonegative; did you mean 'law:nonnegative'?",
+        ),
+        ({"checks": "[accuracy, 'lwa:*']"}, "in part: there is no check lwa:*"),
+        (
+            {"checks": "['*', purity, 'shape*']"},
+            "in part: purity is right now; take it out; shape* is right now",
+        ),
         ({"dtypes": "[float64]"}, "matches nothing: the dtypes that ran are float32"),
         ({"bits": 1}, "accepts 1 bits, and"),
         ({"reason": "TODO say why this is accepted"}, "gives no reason"),
@@ -71,6 +84,18 @@ def test_a_waiver_that_does_not_hold_is_named(mine: Repository, changes: dict[st
     assert code == 1
     assert "lossproof-waivers.yaml:2:3: the waiver for" in output
     assert said in output
+
+
+def test_each_part_of_a_waiver_that_accepts_something_is_left_alone(mine: Repository) -> None:
+    mine.waive(checks="['*', accuracy, 'law:*', 'acc*']")
+    assert gate()[0] == 0
+
+
+def test_of_a_part_of_a_run_only_names_that_no_run_can_have_are_told(mine: Repository) -> None:
+    mine.waive(checks="['*', purity]")
+    assert gate("--regime", "near_equal")[0] == 0
+    mine.waive(checks="['*', puritty]")
+    assert "there is no check puritty; did you mean 'purity'?" in gate("--regime", "near_equal")[1]
 
 
 def test_a_waiver_of_what_was_left_out_on_purpose_is_not_blamed(mine: Repository) -> None:
