@@ -412,7 +412,14 @@ def test_waived_items_are_expected_failures_until_the_waiver_expires(
     result.assert_outcomes(passed=24, xfailed=2, skipped=4)
     result.stdout.fnmatch_lines(["XFAIL *accuracy - *a sum is wanted here"])
     accepted.write_text(WAIVERS.format(implementation="my_losses.wrong", expires="2020-01-02"))
-    pytester.runpytest(*arguments).assert_outcomes(passed=24, failed=2, skipped=4)
+    result = pytester.runpytest(*arguments)
+    result.assert_outcomes(passed=24, failed=2, skipped=4)
+    result.stdout.fnmatch_lines(
+        [
+            "Waivers that do not hold in this run:",
+            "  *accepted.yaml:*:3: the waiver for my_losses.wrong * expired on 2020-01-02*",
+        ]
+    )
 
 
 @pytest.mark.parametrize("where", ["any(q == 0, D)", "q = 0"])

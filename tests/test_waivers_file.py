@@ -183,6 +183,28 @@ def test_a_where_that_does_not_fit_stops_a_run_before_it_begins(
 
 
 @pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"expires": YESTERDAY}, "expired on"),
+        ({"implementation": "my_losses.expandet"}, "did you mean 'my_losses.expanded'"),
+        ({"implementation": "my_losses.right"}, "matches nothing"),
+        ({"checks": "['*', puritty]"}, "did you mean 'purity'"),
+        ({"implementation": "others.right"}, None),
+        ({}, None),
+    ],
+)
+def test_check_says_which_waivers_do_not_hold_and_ends_as_without_that(
+    changes: dict[str, object], said: str | None, target: str, tmp_path: Path
+) -> None:
+    path = repository(tmp_path).waive(**changes)
+    result = call("check", target, "--no-cache", "--jobs", 1, "--waivers", path)
+    output = " ".join(result.output.split())
+    assert result.exit_code == (0 if (said is None and not changes) or "checks" in changes else 1)
+    assert ("Waivers that do not hold in this run" in output) is (said is not None)
+    assert said is None or said in output
+
+
+@pytest.mark.parametrize(
     "logits", [[[np.nan], [0]], [[0, np.nan], [0, 1]], [[np.inf, 0], [0, 0]], [[-np.inf], [0]]]
 )
 def test_a_where_sees_an_input_that_is_not_finite(logits: list[list[float]]) -> None:

@@ -30,6 +30,17 @@ def objections(
     return found
 
 
+def remarks(run: Run, waivers: Sequence[Waiver], fail_on: str, *, narrowed: bool) -> list[str]:
+    """What a gate would say against the waivers about the adapters of a run that is none, each with its place."""
+    adapters = {_adapter(row.implementation) for row in run.results if row.check != "*"}
+    own = [waiver for waiver in waivers if _adapter(waiver.implementation) in adapters]
+    return [f"{each.where}: {each.message}" for each in objections(run, own, fail_on, narrowed=narrowed)]
+
+
+def _adapter(implementation: str) -> str:
+    return implementation.rpartition(".")[0]
+
+
 def _rows(waiver: Waiver, run: Run) -> list[Result]:
     """What ran and the waiver is about."""
     return [row for row in run.results if waiver.is_about(*_of(row)) and row.verdict is not Verdict.SKIP]
@@ -40,7 +51,7 @@ def _may_be_about(waiver: Waiver, row: Result) -> bool:
     if row.verdict is not Verdict.SKIP:
         return False
     if row.check == "*":
-        return waiver.implementation.rpartition(".")[0] == row.implementation
+        return _adapter(waiver.implementation) == row.implementation
     return waiver.is_about(row.implementation, row.loss, row.check, row.dtype)
 
 
