@@ -608,6 +608,20 @@ def test_two_adapters_may_not_have_one_name(pytester: pytest.Pytester) -> None:
         (["--lossproof=."], "--lossproof: '.' is no Python file; name an adapter file"),
         (
             ["-o", "lossproof_profile=quik"],
+            "lossproof_profile: unknown profile 'quik'; did you mean 'quick'?*",
+        ),
+        (
+            ["-o", "lossproof_dtype=float32 flaot64"],
+            "lossproof_dtype: unknown dtype 'flaot64'; did you mean 'float64'?*",
+        ),
+        (
+            ["-o", "lossproof_fail_on=degarded"],
+            "lossproof_fail_on: unknown verdict 'degarded'; did you mean 'degraded'?*",
+        ),
+        (["-o", "lossproof_seed=x"], "lossproof_seed: 'x' is no whole number of 0 or more"),
+        (["-o", "lossproof_waivers=none.yaml"], "lossproof_waivers: no file '*none.yaml'"),
+        (
+            ["-o", "lossproof_profile=quick", "--lossproof-profile=quik"],
             "--lossproof-profile: unknown profile 'quik'; did you mean 'quick'?*",
         ),
         (["-o", "lossproof_files=loses/*.py"], "lossproof_files: no Python file matches 'loses/[*].py' in *"),
