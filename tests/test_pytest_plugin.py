@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import json
 import os
 import re
@@ -56,7 +58,9 @@ FAILING = {"wrong[float32]::accuracy", "wrong[float32]::law:two_copies"}
 
 @pytest.fixture(scope="module", autouse=True)
 def _engine_loaded() -> None:
-    """pytester takes back what a run in this process has imported; NumPy cannot be imported twice."""
+    """pytester takes back what a run in this process has imported; NumPy and PyTorch cannot be imported twice."""
+    with contextlib.suppress(ImportError):
+        importlib.import_module("torch")
     lossproof.check(lambda x, y: np.square(x - y).mean(-1), "mse", framework="numpy", dtypes="float32")
 
 
