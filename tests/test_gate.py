@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from pathlib import Path
 
@@ -11,9 +12,10 @@ from ruamel.yaml import YAML
 
 import repository as repo
 from lossproof import waivers
-from lossproof.audit.results import Verdict
+from lossproof.audit.results import Result, Run, Verdict
 from lossproof.errors import UsageError
 from lossproof.gate import config
+from lossproof.gate.drafts import draft
 from lossproof.report.json import read
 from repository import TODAY, YESTERDAY, Repository, call, repository
 
@@ -57,6 +59,19 @@ def test_it_is_red_green_with_a_waiver_and_red_again_when_that_expires(mine: Rep
         ({"implementation": "my_losses.expandet"}, "did you mean 'my_losses.expanded'"),
         ({"loss": "mae"}, "there is no loss 'mae'"),
         ({"checks": "[acuracy]"}, "there is no check acuracy; did you mean 'accuracy'"),
+        (
+            {"checks": "[acuracy, 'law:*', accuracy]"},
+            "matches nothing in part: there is no check acuracy; did you mean 'accuracy'?",
+        ),
+        (
+            {"checks": "['*', 'law:nonegative']"},
+            "in part: there is no check law:nonegative; did you mean 'law:nonnegative'?",
+        ),
+        ({"checks": "[accuracy, 'lwa:*']"}, "in part: there is no check lwa:*"),
+        (
+            {"checks": "['*', purity, 'shape*']"},
+            "in part: purity is right now; take it out; shape* is right now",
+        ),
         ({"dtypes": "[float64]"}, "matches nothing: the dtypes that ran are float32"),
         ({"bits": 1}, "accepts 1 bits, and"),
         ({"reason": "TODO say why this is accepted"}, "gives no reason"),
@@ -69,6 +84,18 @@ def test_a_waiver_that_does_not_hold_is_named(mine: Repository, changes: dict[st
     assert code == 1
     assert "lossproof-waivers.yaml:2:3: the waiver for" in output
     assert said in output
+
+
+def test_each_part_of_a_waiver_that_accepts_something_is_left_alone(mine: Repository) -> None:
+    mine.waive(checks="['*', accuracy, 'law:*', 'acc*']")
+    assert gate()[0] == 0
+
+
+def test_of_a_part_of_a_run_only_names_that_no_run_can_have_are_told(mine: Repository) -> None:
+    mine.waive(checks="['*', purity]")
+    assert gate("--regime", "near_equal")[0] == 0
+    mine.waive(checks="['*', puritty]")
+    assert "there is no check puritty; did you mean 'purity'?" in gate("--regime", "near_equal")[1]
 
 
 def test_a_waiver_of_what_was_left_out_on_purpose_is_not_blamed(mine: Repository) -> None:
@@ -104,6 +131,101 @@ def test_a_draft_follows_the_style_of_the_file(mine: Repository) -> None:
     assert "\n  - implementation: my_losses.expanded\n    loss: mse\n" in path.read_text()[len(before) :]
 
 
+ENTRY = """\
+implementation: my_losses.expanded
+    loss: mse
+    checks: [purity]
+    reason: known
+    expires: 2999-01-01"""
+BLOCK = "  - " + ENTRY
+FLOW = "{" + re.sub(r"\s*\n\s*", ", ", ENTRY) + "}"
+
+
+@pytest.mark.parametrize(
+    ("written", "known"),
+    [
+        ("", 0),
+        ("[]", 0),
+        ("# ours\n[]\n# more\n", 0),
+        ("--- []  # none yet\n", 0),
+        ("[ # none yet\n]\n", 0),
+        ("---\n# ours\n", 0),
+        ("---\n# ours\n...\n", 0),
+        ("# ours\n...\n# more\n", 0),
+        ("---\n# ours\n[]\n...\n# more\n", 0),
+        (f"{BLOCK}\n...\n", 1),
+        (f"---\n# ours\n{BLOCK}\n# more\n...  # the end\n# after it\n", 1),
+        (f"---\n{BLOCK}\n\n# more", 1),
+        (f"  -\n    {ENTRY}\n", 1),
+        (f"[{FLOW}]\n", 1),
+        (f"--- # ours\n[\n  {FLOW}, # this one\n  # more\n]\n...\n", 1),
+        (f"\ufeff# ours\n{BLOCK}\n", 1),
+    ],
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_drafts_leave_a_file_valid_and_its_comments_and_line_ends_as_they_are(
+    written: str, known: int, end: str
+) -> None:
+    written = written.replace("\n", end)
+    text, count = draft(failing(("accuracy", 9.0), ("gradient", math.inf)), "fail", written)
+    assert count == 2
+    assert len(waivers.parse(text.removeprefix("\ufeff"), "w.yaml")) == known + 2
+    assert re.findall(r"#[^\r\n]*", written) == [
+        each for each in re.findall(r"#[^\r\n]*", text) if each in written
+    ]
+    assert text.startswith("\ufeff") is written.startswith("\ufeff")
+    if written.count("\n"):
+        assert text.count(end) == text.count("\n")
+    assert not re.search(r"[ \t]+\r?$", text, re.MULTILINE)
+    again, _ = draft(failing(("purity", None)), "fail", text)
+    assert len(waivers.parse(again.removeprefix("\ufeff"), "w.yaml")) == known + 3
+
+
+def test_long_lists_of_checks_are_drafted_without_blanks_at_the_ends_of_lines() -> None:
+    text, _ = draft(failing(*((f"law:a_law_of_a_long_name_{number}", None) for number in range(20))), "fail")
+    assert not re.search(r"[ \t]+$", text, re.MULTILINE)
+    assert len(waivers.parse(text, "w.yaml")[0].checks) == 20
+
+
+def test_no_check_is_in_two_drafts_and_only_those_without_a_number_of_bits_are_unbounded() -> None:
+    found = failing(
+        ("accuracy", 9.2), ("accuracy", math.inf), ("gradient", 3.5), ("gradient", 134.2), ("law:sum", None)
+    )
+    unbounded, bounded = waivers.parse(draft(found, "fail")[0], "w.yaml")
+    assert (unbounded.bits, set(unbounded.checks)) == (None, {"accuracy", "law:sum"})
+    assert (bounded.bits, set(bounded.checks)) == (135, {"gradient"})
+
+
+def test_the_gate_drafts_into_a_file_of_another_system(mine: Repository) -> None:
+    path = mine.root / "lossproof-waivers.yaml"
+    path.write_bytes(b"# ours\r\n[]\r\n")
+    gate("--write-waivers")
+    drafted = path.read_bytes()
+    assert drafted.startswith(b"# ours\r\n")
+    assert drafted.count(b"\n") == drafted.count(b"\r\n")
+    assert "gives no reason" in gate()[1]
+
+
+def failing(*found: tuple[str, float | None]) -> Run:
+    """A run in which these checks have lost so many bits."""
+    rows = [
+        Result(
+            "mse",
+            "my_losses.expanded",
+            "numpy",
+            "cpu",
+            "eager",
+            "float32",
+            check,
+            "ordinary",
+            Verdict.FAIL,
+            bits_lost=bits,
+        )
+        for check, bits in found
+    ]
+    return Run("0", 0, "quick", {}, rows)
+
+
 def test_an_adapter_that_does_not_import_is_the_only_thing_said(mine: Repository) -> None:
     mine.waive()
     mine.write("my_losses.py", "import nope_of_mine\n")
@@ -132,6 +254,7 @@ def test_the_table_and_the_waiver_of_the_readme_are_read() -> None:
     (table,) = blocks("toml")
     assert config.read(table, Path("p.toml"), "p.toml") is not None
     (waiver,) = waivers.parse(blocks("yaml")[0], "w.yaml")
+    assert set(waivers.Waiver.model_fields) - set(YAML().load(blocks("yaml")[0])[0]) == {"where"}
     assert waiver.covers("my_losses.my_loss", "cross_entropy", "law:shift_invariance", "float32")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import json
 import os
 import re
@@ -56,7 +58,9 @@ FAILING = {"wrong[float32]::accuracy", "wrong[float32]::law:two_copies"}
 
 @pytest.fixture(scope="module", autouse=True)
 def _engine_loaded() -> None:
-    """pytester takes back what a run in this process has imported; NumPy cannot be imported twice."""
+    """pytester takes back what a run in this process has imported; NumPy and PyTorch cannot be imported twice."""
+    with contextlib.suppress(ImportError):
+        importlib.import_module("torch")
     lossproof.check(lambda x, y: np.square(x - y).mean(-1), "mse", framework="numpy", dtypes="float32")
 
 
@@ -412,7 +416,29 @@ def test_waived_items_are_expected_failures_until_the_waiver_expires(
     result.assert_outcomes(passed=24, xfailed=2, skipped=4)
     result.stdout.fnmatch_lines(["XFAIL *accuracy - *a sum is wanted here"])
     accepted.write_text(WAIVERS.format(implementation="my_losses.wrong", expires="2020-01-02"))
-    pytester.runpytest(*arguments).assert_outcomes(passed=24, failed=2, skipped=4)
+    result = pytester.runpytest(*arguments)
+    result.assert_outcomes(passed=24, failed=2, skipped=4)
+    result.stdout.fnmatch_lines(
+        [
+            "Waivers that do not hold in this run:",
+            "  *accepted.yaml:*:3: the waiver for my_losses.wrong * expired on 2020-01-02*",
+        ]
+    )
+
+
+@pytest.mark.parametrize("where", ["any(q == 0, D)", "q = 0"])
+def test_a_where_that_is_no_condition_is_one_collection_error(
+    pytester: pytest.Pytester, losses: Path, where: str
+) -> None:
+    pytester.makepyfile(others=LOSSES)
+    accepted = Path("accepted.yaml")
+    written = WAIVERS.format(implementation="my_losses.wrong", expires="2999-01-01")
+    accepted.write_text(f"{written}  where: {where}\n")
+    arguments = ("--lossproof", losses, "--lossproof", "others.py", "--lossproof-waivers", accepted)
+    result = pytester.runpytest(*arguments)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*accepted.yaml:*: 'where' of the waiver for my_losses.wrong (mse), *"])
+    result.stdout.no_fnmatch_line("*Traceback*")
 
 
 def test_a_law_that_is_false_of_its_own_definition_fails_with_its_place(pytester: pytest.Pytester) -> None:
@@ -586,6 +612,20 @@ def test_two_adapters_may_not_have_one_name(pytester: pytest.Pytester) -> None:
         (["--lossproof=."], "--lossproof: '.' is no Python file; name an adapter file"),
         (
             ["-o", "lossproof_profile=quik"],
+            "lossproof_profile: unknown profile 'quik'; did you mean 'quick'?*",
+        ),
+        (
+            ["-o", "lossproof_dtype=float32 flaot64"],
+            "lossproof_dtype: unknown dtype 'flaot64'; did you mean 'float64'?*",
+        ),
+        (
+            ["-o", "lossproof_fail_on=degarded"],
+            "lossproof_fail_on: unknown verdict 'degarded'; did you mean 'degraded'?*",
+        ),
+        (["-o", "lossproof_seed=x"], "lossproof_seed: 'x' is no whole number of 0 or more"),
+        (["-o", "lossproof_waivers=none.yaml"], "lossproof_waivers: no file '*none.yaml'"),
+        (
+            ["-o", "lossproof_profile=quick", "--lossproof-profile=quik"],
             "--lossproof-profile: unknown profile 'quik'; did you mean 'quick'?*",
         ),
         (["-o", "lossproof_files=loses/*.py"], "lossproof_files: no Python file matches 'loses/[*].py' in *"),

@@ -17,7 +17,7 @@ from lossproof.audit.run import run
 from lossproof.errors import UsageError
 from lossproof.inputs import Case
 from lossproof.spec import library
-from lossproof.waivers import Waiver, bundled, load, parse, without
+from lossproof.waivers import Waiver, bundled, load, parse, require_conditions, without
 from repository import TOMORROW, YESTERDAY, call, repository
 
 GOOD = "- implementation: a.b\n  loss: mse\n  checks: [accuracy]\n  reason: known\n  expires: 2999-01-01\n"
@@ -54,6 +54,21 @@ def test_a_file_without_waivers_is_empty(text: str) -> None:
         (GOOD + "  loss: mae\n", "w.yaml:6:3: the key 'loss' stands here twice"),
         (GOOD + "- 3\n", "w.yaml:6:3: a waiver is a mapping, not '3'"),
         (GOOD + " x\n", "w.yaml:6"),
+        (
+            GOOD + "  where: p = 0\n",
+            "w.yaml:6:10: 'where' of the waiver for a.b (mse), accuracy: not an expression: "
+            "invalid syntax (equality is written '==')",
+        ),
+        (
+            GOOD + "  where: any(p = 0, V)\n",
+            "w.yaml:6:22: 'where' of the waiver for a.b (mse), accuracy: not an",
+        ),
+        (
+            GOOD + "  where: any(p == 0, V\n",
+            "w.yaml:6:10: 'where' of the waiver for a.b (mse), accuracy: not an",
+        ),
+        (GOOD + "  where: p == 0)\n", "'where' of the waiver for a.b (mse), accuracy: not an"),
+        (GOOD + "  where: ''\n", "w.yaml:6:3: 'where' is an expression, not nothing"),
     ],
     ids=lambda value: str(value)[-30:],
 )
@@ -128,6 +143,65 @@ def test_check_takes_a_file(target: str, tmp_path: Path) -> None:
     result = call("check", target, "--waivers", path)
     assert result.exit_code == 2
     assert "a waiver is a mapping" in result.output
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ("any(q == 0, N)", "w.yaml:6:14: 'where' of the waiver for a.b (mse), accuracy: unknown name 'q'"),
+        (">-\n    any(target == 0, D)\n    and q == 0", "w.yaml:8:9: 'where' of the waiver for a.b (mse)"),
+        ("target", "w.yaml:6:10: 'where' of the waiver for a.b (mse), accuracy: a condition is expected"),
+        ("any(target == 0, M)", "'where' of the waiver for a.b (mse), accuracy: "),
+    ],
+)
+def test_a_where_that_does_not_fit_its_loss_is_told_with_its_place(where: str, said: str) -> None:
+    waivers = parse(GOOD + f"  where: {where}\n", "w.yaml")
+    with pytest.raises(UsageError) as error:
+        require_conditions(waivers)
+    assert said in str(error.value)
+    require_conditions(waivers, ["mae"])  # it is about another loss
+    require_conditions(parse(GOOD.replace("mse", "of_mine") + f"  where: {where}\n", "w.yaml"))
+
+
+def test_the_bundled_conditions_fit_their_losses() -> None:
+    require_conditions(bundled())
+
+
+@pytest.mark.parametrize("command", ["gate", "check"])
+def test_a_where_that_does_not_fit_stops_a_run_before_it_begins(
+    command: str, target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = repository(tmp_path).waive(where="q == 0")
+    result = call(command, *([target] if command == "check" else []), "--no-cache", "--waivers", path)
+    assert result.exit_code == 2
+    assert result.output.count("error: ") == 1
+    assert (
+        "lossproof-waivers.yaml:7:10: 'where' of the waiver for my_losses.expanded (mse), *: unknown"
+        in result.output
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"expires": YESTERDAY}, "expired on"),
+        ({"implementation": "my_losses.expandet"}, "did you mean 'my_losses.expanded'"),
+        ({"implementation": "my_losses.right"}, "matches nothing"),
+        ({"checks": "['*', puritty]"}, "did you mean 'purity'"),
+        ({"implementation": "others.right"}, None),
+        ({}, None),
+    ],
+)
+def test_check_says_which_waivers_do_not_hold_and_ends_as_without_that(
+    changes: dict[str, object], said: str | None, target: str, tmp_path: Path
+) -> None:
+    path = repository(tmp_path).waive(**changes)
+    result = call("check", target, "--no-cache", "--jobs", 1, "--waivers", path)
+    output = " ".join(result.output.split())
+    assert result.exit_code == (0 if (said is None and not changes) or "checks" in changes else 1)
+    assert ("Waivers that do not hold in this run" in output) is (said is not None)
+    assert said is None or said in output
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from lossproof.implementation import Implementation, bind
 from lossproof.implementation.declare import Declaration, declarations
 from lossproof.report import complaint
 from lossproof.spec import library
-from lossproof.waivers import Waiver
+from lossproof.waivers import Waiver, require_conditions
 
 
 def check(
@@ -85,6 +85,7 @@ def checked(
     )  # fmt: skip
     require_known(chosen)
     library.find(loss)
+    require_conditions(chosen.waivers)
     implementation = _bind(function, loss, framework, bound, options)
     for proof in false_laws(implementation):
         raise SpecError(proof.falsehood, library.get(proof.loss).place("laws", proof.law))

@@ -27,6 +27,7 @@ from lossproof.implementation import (
 )
 from lossproof.inputs import PROFILES, regimes_of
 from lossproof.spec import library
+from lossproof.waivers import require_conditions
 
 __all__ = ["Options", "Plan", "PlannedCell", "cells_of", "plan", "require_known", "require_regimes"]
 
@@ -34,11 +35,18 @@ __all__ = ["Options", "Plan", "PlannedCell", "cells_of", "plan", "require_known"
 def plan(options: Options) -> Plan:
     """Find the implementations and cross them with devices, modes and dtypes.
 
-    Raises UsageError for an unknown word among the options. What is wrong with an adapter becomes a problem of
-    the plan, beside what can be checked.
+    Raises UsageError for an unknown word among the options, and for a waiver's `where` that is no condition. What is
+    wrong with an adapter becomes a problem of the plan, beside what can be checked.
     """
     require_known(options)
     targets = options.targets or (*bundled(demonstrations=False), *registered())
+    made = _planned(options, targets)
+    # a user's own spec is known once its adapter is read
+    require_conditions(options.waivers)
+    return made
+
+
+def _planned(options: Options, targets: Sequence[str]) -> Plan:
     if not options.cache:
         return _made(options, targets)
     around = surroundings()

@@ -78,6 +78,7 @@ class Partial:
 def execute(options: Options, outputs: Outputs, judge: Callable[[Run], None] | None = None) -> int:
     """Plan, run, report; the exit code. judge: is shown a whole run before it is reported.
 
+    Without a judge, what is to be said against waivers is a remark of the summary and no more.
     Raises UsageError for what the options name wrongly.
     """
     from lossproof.audit.plan import plan
@@ -107,10 +108,29 @@ def execute(options: Options, outputs: Outputs, judge: Callable[[Run], None] | N
         return INTERRUPTED
     if judge is not None:
         judge(found)
-    return report(found, outputs, announced, planned)
+        return report(found, outputs, announced, planned)
+    return report(found, outputs, announced, planned, _remarks(found, options))
 
 
-def report(run: Run, outputs: Outputs, announced: Sequence[Problem] = (), planned: Plan | None = None) -> int:
+def _remarks(found: Run, options: Options) -> Sequence[str]:
+    if not options.waivers:
+        return ()
+    from lossproof.gate.verdict import remarks
+
+    narrowing = (
+        options.losses, options.frameworks, options.devices, options.dtypes, options.modes, options.regimes,
+        *(":" in target for target in options.targets),
+    )  # fmt: skip
+    return remarks(found, options.waivers, options.fail_on, narrowed=any(narrowing))
+
+
+def report(
+    run: Run,
+    outputs: Outputs,
+    announced: Sequence[Problem] = (),
+    planned: Plan | None = None,
+    remarks: Sequence[str] = (),
+) -> int:
     """Write every report that is wanted, print the summary, and give the exit code.
 
     A run of nothing but problems is a line for each of them, once: `announced` are on the screen already.
@@ -155,7 +175,9 @@ def report(run: Run, outputs: Outputs, announced: Sequence[Problem] = (), planne
     replay = str(outputs.json) if outputs.json not in (None, STDOUT) else None
     stream = sys.stderr if outputs.json == STDOUT else sys.stdout
     if run.results or not run.problems:
-        summary(run, console(stream), fail_on=outputs.fail_on, written=written, replay=replay)
+        summary(
+            run, console(stream), fail_on=outputs.fail_on, written=written, replay=replay, remarks=remarks
+        )
     else:
         for problem in run.problems:
             if problem not in announced:

@@ -139,7 +139,7 @@ def _draft(run: Run, path: Path, fail_on: str) -> None:
     from lossproof.report.text import plural
 
     path = path.absolute()
-    written = path.read_text(encoding="utf-8") if path.is_file() else ""
+    written = path.read_bytes().decode("utf-8") if path.is_file() else ""
     text, count = draft(run, fail_on, written)
     if count:
         files.write(path, text)

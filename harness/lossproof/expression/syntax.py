@@ -21,12 +21,20 @@ def syntax(text: str) -> ast.expr:
         tree = ast.parse(f"({textwrap.dedent(text)}\n)", mode="eval").body
     except SyntaxError as error:
         at = (error.lineno or 1, max(1, (error.offset or 1) - (error.lineno == 1)))
-        raise ExpressionError(f"not an expression: {error.msg}", at=at) from None
+        raise ExpressionError(f"not an expression: {_told(error.msg)}", at=at) from None
     except (RecursionError, MemoryError, ValueError):
         raise ExpressionError("the expression is nested too deeply", at=(1, 1)) from None
     if isinstance(tree, ast.Tuple):
         raise ExpressionError("one expression is expected, not several with commas between", at=(1, 1))
     return tree
+
+
+def _told(message: str) -> str:
+    """What Python says, with our words for what a single `=` makes of a comparison."""
+    message = message.partition(" Maybe you meant '=='")[0]
+    if message == "invalid syntax." or message.startswith("positional argument follows keyword"):
+        return f"{message.rstrip('.')} (equality is written '==')"
+    return message
 
 
 def described(tree: ast.AST) -> str:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import datetime
-import io
 import math
 from collections.abc import Sequence
-from typing import Any
 
-from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from lossproof.audit.results import Result, Run, blamed
+from lossproof.gate.insertion import with_entries
 from lossproof.waivers import PLACEHOLDER
 
 LASTING = datetime.timedelta(days=90)
@@ -24,16 +22,25 @@ HEAD = """\
 def draft(run: Run, fail_on: str, written: str = "") -> tuple[str, int]:
     """The text of a file of waivers with drafts for what the run found, and how many they are.
 
-    A draft is about one implementation, loss and dtype; results that lost all bits (nan, inf, an exception) have
-    one of their own, without `bits`. written: the file so far, which stays as it is.
+    A draft is about one implementation, loss and dtype. Checks with a finding that has no number of bits (nan, inf, an
+    exception) are in one of their own, without `bits`. written: the file so far, to which the drafts are added.
     """
-    groups: dict[tuple[str, str, str, bool], list[Result]] = {}
+    found: dict[tuple[str, str, str], dict[str, list[Result]]] = {}
     for row in run.results:
         if row.verdict in blamed(fail_on):
-            lost = row.bits_lost is None or math.isinf(row.bits_lost)
-            groups.setdefault((row.implementation, row.loss, row.dtype, lost), []).append(row)
-    drafts = [_draft(rows, bounded=not lost) for (*_, lost), rows in groups.items()]
-    return _with(written, drafts) if drafts else written, len(drafts)
+            of = (row.implementation, row.loss, row.dtype)
+            found.setdefault(of, {}).setdefault(row.check, []).append(row)
+    drafts = []
+    for checks in found.values():
+        for numbered in (False, True):
+            rows = [row for rows in checks.values() if all(map(_numbered, rows)) is numbered for row in rows]
+            if rows:
+                drafts.append(_draft(rows, bounded=numbered))
+    return with_entries(written, drafts, HEAD) if drafts else written, len(drafts)
+
+
+def _numbered(row: Result) -> bool:
+    return row.bits_lost is not None and math.isfinite(row.bits_lost)
 
 
 def _draft(rows: Sequence[Result], *, bounded: bool) -> CommentedMap:
@@ -54,25 +61,3 @@ def _flow(words: list[str]) -> CommentedSeq:
     listed = CommentedSeq(words)
     listed.fa.set_flow_style()
     return listed
-
-
-def _with(written: str, drafts: Sequence[CommentedMap]) -> str:
-    """The drafts behind what is written, indented like it; no character of that changes, unless it is `[…]`."""
-    yaml = YAML()
-    yaml.width = 118
-    known: Any = yaml.load(written)
-    first = next((line for line in written.splitlines() if line.lstrip().startswith("- ")), "")
-    offset = len(first) - len(first.lstrip())
-    yaml.indent(mapping=2, sequence=2 + offset, offset=offset)
-    if isinstance(known, CommentedSeq) and known.fa.flow_style():
-        known.fa.set_block_style()
-        known.extend(drafts)
-        return _dump(yaml, known)
-    above = written.rstrip("\n") if written.strip() else HEAD.rstrip("\n")
-    return "\n\n".join([above, *(_dump(yaml, CommentedSeq([each])).rstrip("\n") for each in drafts)]) + "\n"
-
-
-def _dump(yaml: YAML, value: Any) -> str:
-    stream = io.StringIO()
-    yaml.dump(value, stream)
-    return stream.getvalue()

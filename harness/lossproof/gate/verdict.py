@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import fnmatch
+from collections.abc import Iterator, Sequence
 
 from lossproof.audit.results import Objection, Result, Run, Verdict, blamed
+from lossproof.checks import NAMES
 from lossproof.errors import suggest
+from lossproof.spec import library
 from lossproof.waivers import PLACEHOLDER, Waiver
 
 
@@ -20,24 +23,27 @@ def objections(
     found = []
     partial = narrowed or bool(run.problems)
     for waiver in waivers:
-        rows = [
-            row
-            for row in run.results
-            if waiver.is_about(row.implementation, row.loss, row.check, row.dtype)
-            and row.verdict is not Verdict.SKIP
-        ]
-        skipped = not rows and any(_may_be_about(waiver, row) for row in run.results)
-        if said := _objection(waiver, rows, run, fail_on, silent=skipped or (partial and not rows)):
+        if said := _objection(waiver, run, fail_on, partial=partial):
             kind, message = said
             where = str(waiver.place) if waiver.place is not None else "waiver"
-            found.append(Objection(kind, where, f"the waiver for {about(waiver)} {message}"))
+            found.append(Objection(kind, where, f"the waiver for {waiver.subject} {message}"))
     return found
 
 
-def about(waiver: Waiver) -> str:
-    """`"my_losses.my_kl (kl_divergence), gradient in float32"`."""
-    dtypes = f" in {', '.join(waiver.dtypes)}" if waiver.dtypes else ""
-    return f"{waiver.implementation} ({waiver.loss}), {', '.join(waiver.checks)}{dtypes}"
+def remarks(run: Run, waivers: Sequence[Waiver], fail_on: str, *, narrowed: bool) -> list[str]:
+    """What a gate would say against the waivers about the adapters of a run that is none, each with its place."""
+    adapters = {_adapter(row.implementation) for row in run.results if row.check != "*"}
+    own = [waiver for waiver in waivers if _adapter(waiver.implementation) in adapters]
+    return [f"{each.where}: {each.message}" for each in objections(run, own, fail_on, narrowed=narrowed)]
+
+
+def _adapter(implementation: str) -> str:
+    return implementation.rpartition(".")[0]
+
+
+def _rows(waiver: Waiver, run: Run) -> list[Result]:
+    """What ran and the waiver is about."""
+    return [row for row in run.results if waiver.is_about(*_of(row)) and row.verdict is not Verdict.SKIP]
 
 
 def _may_be_about(waiver: Waiver, row: Result) -> bool:
@@ -45,34 +51,72 @@ def _may_be_about(waiver: Waiver, row: Result) -> bool:
     if row.verdict is not Verdict.SKIP:
         return False
     if row.check == "*":
-        return waiver.implementation.rpartition(".")[0] == row.implementation
+        return _adapter(waiver.implementation) == row.implementation
     return waiver.is_about(row.implementation, row.loss, row.check, row.dtype)
 
 
-def _objection(
-    waiver: Waiver, rows: Sequence[Result], run: Run, fail_on: str, *, silent: bool
-) -> tuple[str, str] | None:
+def _objection(waiver: Waiver, run: Run, fail_on: str, *, partial: bool) -> tuple[str, str] | None:
     if not waiver.reason.strip() or waiver.reason.strip() == PLACEHOLDER:
         return "no reason", "gives no reason; write why the finding is accepted"
     if not waiver.in_force:
         return "expired", f"expired on {waiver.expires}: mend the loss, or decide anew until when"
-    wrong = [row for row in rows if row.verdict in blamed(fail_on)]
-    beyond = [row for row in wrong if not waiver.accepts(row.bits_lost)]
+    rows = _rows(waiver, run)
+    beyond = [row for row in rows if row.verdict in blamed(fail_on) and not waiver.accepts(row.bits_lost)]
     if beyond:
         worst = max(beyond, key=lambda row: float("inf") if row.bits_lost is None else row.bits_lost)
         lost = "it could not run" if worst.bits_lost is None else f"{_bits(worst.bits_lost)} are lost"
         return "exceeded", f"accepts {waiver.bits:g} bits, and {lost} in {worst.check} ({worst.dtype})"
-    if not wrong and not any(row.verdict is Verdict.WAIVED for row in rows) and not silent:
+    if not _matches(rows, fail_on):
         if rows:
             return "matches nothing", f"matches nothing: {_passing(rows)}; delete it"
-        return "matches nothing", f"matches nothing: {_why(waiver, run)}"
+        if not partial and not _skipped(waiver, run):
+            return "matches nothing", f"matches nothing: {_why(waiver, run)}"
+    if idle := list(_idle_parts(waiver, run, fail_on, partial=partial)):
+        return "matches nothing", f"matches nothing in part: {'; '.join(idle)}"
     return None
+
+
+def _matches(rows: Sequence[Result], fail_on: str) -> bool:
+    return any(row.verdict in blamed(fail_on) or row.verdict is Verdict.WAIVED for row in rows)
+
+
+def _skipped(waiver: Waiver, run: Run) -> bool:
+    return any(_may_be_about(waiver, row) for row in run.results)
+
+
+def _idle_parts(waiver: Waiver, run: Run, fail_on: str, *, partial: bool) -> Iterator[str]:
+    """What is to be said of each of its checks that accepts nothing.
+
+    Where only part has run, of none but those that no run can have.
+    """
+    for name in waiver.checks:
+        part = waiver.model_copy(update={"checks": (name,)})
+        rows = _rows(part, run)
+        known = _checks(waiver.loss)
+        if known and not fnmatch.filter(known, name):
+            yield f"there is no check {name}{suggest(name, known)}"
+        elif partial or _matches(rows, fail_on):
+            continue
+        elif rows:
+            yield f"{name} is {_how(rows)}; take it out"
+        elif not _skipped(part, run):
+            yield f"{name} had nothing to check; take it out"
+
+
+def _checks(loss: str) -> list[str]:
+    """The names of the checks of a loss; empty where nobody knows the loss."""
+    if loss not in library.names():
+        return []
+    return [*NAMES, *(f"law:{law}" for law in library.get(loss).laws)]
 
 
 def _passing(rows: Sequence[Result]) -> str:
     checks = list(dict.fromkeys(row.check for row in rows))
-    how = "degraded at worst" if any(row.verdict is Verdict.DEGRADED for row in rows) else "right now"
-    return f"{', '.join(checks)} {'is' if len(checks) == 1 else 'are'} {how}"
+    return f"{', '.join(checks)} {'is' if len(checks) == 1 else 'are'} {_how(rows)}"
+
+
+def _how(rows: Sequence[Result]) -> str:
+    return "degraded at worst" if any(row.verdict is Verdict.DEGRADED for row in rows) else "right now"
 
 
 def _why(waiver: Waiver, run: Run) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lossproof import waivers
 from lossproof.audit.plan import Options, Plan, cells_of
 from lossproof.audit.results import Run, Verdict, blamed
 from lossproof.audit.reuse.own_laws import false_laws
@@ -14,6 +13,7 @@ from lossproof.audit.run import run
 from lossproof.implementation import Implementation
 from lossproof.pytest_plugin.options import Asked
 from lossproof.report import complaint, digest
+from lossproof.waivers import Waiver
 
 if TYPE_CHECKING:
     from lossproof.pytest_plugin.collect import Setting
@@ -45,11 +45,10 @@ class Cell:
 
 
 class Cells:
-    """Examines cells; raises UsageError where a file of waivers cannot be used."""
+    """Examines cells, with waivers of the user's own."""
 
-    def __init__(self, asked: Asked) -> None:
-        self._asked = asked
-        self._waivers = tuple(waiver for path in asked.waivers for waiver in waivers.load(path))
+    def __init__(self, asked: Asked, accepted: Sequence[Waiver]) -> None:
+        self._asked, self._waivers = asked, tuple(accepted)
         self._known: dict[tuple[str, str, str, Setting], Cell] = {}
 
     def __call__(

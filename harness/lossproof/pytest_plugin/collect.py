@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lossproof.implementation import Implementation
     from lossproof.pytest_plugin.cells import Cells
     from lossproof.pytest_plugin.distribute import CellScheduling
+    from lossproof.waivers import Waiver
 
 
 @dataclass(frozen=True)
@@ -42,14 +43,43 @@ class Collecting:
         self.files, self.asked = files, asked
         self.taken: dict[tuple[str, str, str], Path] = {}
         self._cells: Cells | None = None
+        self._waivers: Sequence[Waiver] | None = None
+        self._told: set[str] = set()
 
     @property
     def cells(self) -> Cells:
         if self._cells is None:
             from lossproof.pytest_plugin.cells import Cells
 
-            self._cells = Cells(self.asked)
+            self._cells = Cells(self.asked, self.waivers)
         return self._cells
+
+    @property
+    def waivers(self) -> Sequence[Waiver]:
+        """The waivers of the run. Raises UsageError where one of their files cannot be used."""
+        if self._waivers is None:
+            if not self.asked.waivers:
+                return ()  # to read them takes the engine along
+            from lossproof.waivers import load
+
+            self._waivers = [waiver for path in self.asked.waivers for waiver in load(path)]
+        return self._waivers
+
+    def mistaken(self, losses: Iterable[str]) -> str | None:
+        """What is wrong with the waivers of the run, as far as they are about these losses; each mistake once."""
+        from lossproof.errors import LossproofError
+
+        try:
+            if accepted := self.waivers:
+                from lossproof.waivers import require_conditions
+
+                require_conditions(accepted, losses)
+        except LossproofError as error:
+            said = str(error)
+            if said not in self._told:
+                self._told.add(said)
+                return said
+        return None
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Producer) -> CellScheduling | None:
@@ -88,6 +118,8 @@ class Adapter(pytest.File):
         implementations, problems = discover(shown(str(self.path)))
         said = [f"{problem.where}: {problem.message}" for problem in problems]
         said += [taken for each in implementations if (taken := self._taken(each))]
+        if mistake := self.collecting.mistaken(each.loss for each in implementations):
+            said.append(mistake)
         if said:
             raise self.CollectError("\n".join(dict.fromkeys(said)))
         names = Counter(each.name for each in implementations)
@@ -144,10 +176,15 @@ class Check(pytest.Item):
         )  # fmt: skip
 
     def runtest(self) -> None:
+        from lossproof.errors import LossproofError
+
         parent = self.parent
         assert isinstance(parent, Adapter)
         collecting = parent.collecting
-        cell, new = collecting.cells(self.implementation, self.declared, self.setting)
+        try:
+            cell, new = collecting.cells(self.implementation, self.declared, self.setting)
+        except LossproofError as error:
+            pytest.fail(str(error), pytrace=False)
         if new:
             self.stash.setdefault(RUNS, []).append(cell.run)
         verdict, said = cell.outcome(self.check, collecting.asked.fail_on)

@@ -68,7 +68,7 @@ def add(parser: pytest.Parser) -> None:
         default=[],
     )
     for name, (metavar, said) in _WORDS.items():
-        key = "lossproof_" + name.replace("-", "_")
+        key = _key(name)
         action = "append" if name in _LISTS else "store"
         group.addoption(
             f"--lossproof-{name}", action=action, metavar=metavar, dest=key, default=None, help=f"{said}."
@@ -95,7 +95,7 @@ def read(config: pytest.Config) -> Asked:
     )
     for path in asked.waivers:
         if not path.is_file():
-            raise pytest.UsageError(f"--lossproof-waivers: no file '{path}'")
+            raise pytest.UsageError(f"{_source(config, 'waivers')}: no file '{path}'")
     return asked
 
 
@@ -157,9 +157,19 @@ def _file(path: Path, word: str) -> Path:
     raise pytest.UsageError(f"--lossproof: no file '{word}'{suggest(path.name, beside)}")
 
 
+def _key(name: str) -> str:
+    return "lossproof_" + name.replace("-", "_")
+
+
+def _source(config: pytest.Config, name: str) -> str:
+    """What a wrong value is blamed on: the option where it was given, and else its twin in the ini."""
+    option = getattr(config.option, _key(name)) is not None
+    return f"--lossproof-{name}" if option else _key(name)
+
+
 def _values(config: pytest.Config, name: str) -> list[tuple[str, bool]]:
     """The words of an option, or else of its twin; with each, whether it was given as an option."""
-    key = "lossproof_" + name.replace("-", "_")
+    key = _key(name)
     given: Any = getattr(config.option, key)
     option = given is not None
     value: Any = given if option else config.getini(key)
@@ -171,7 +181,7 @@ def _words(config: pytest.Config, name: str, allowed: tuple[str, ...]) -> tuple[
     found = _values(config, name)
     for word, _ in found:
         if word not in allowed:
-            raise pytest.UsageError(f"--lossproof-{name}: {unknown(name, word, allowed)}")
+            raise pytest.UsageError(f"{_source(config, name)}: {unknown(name, word, allowed)}")
     return tuple(word for word, _ in found)
 
 
@@ -179,14 +189,14 @@ def _word(config: pytest.Config, name: str, allowed: tuple[str, ...], default: s
     kind = "verdict" if name == "fail-on" else name
     (word, _) = next(iter(_values(config, name)), (default, False))
     if word not in allowed:
-        raise pytest.UsageError(f"--lossproof-{name}: {unknown(kind, word, allowed)}")
+        raise pytest.UsageError(f"{_source(config, name)}: {unknown(kind, word, allowed)}")
     return word
 
 
 def _seed(config: pytest.Config) -> int:
     (word, _) = next(iter(_values(config, "seed")), ("0", False))
     if not (word.isascii() and word.isdigit()):
-        raise pytest.UsageError(f"--lossproof-seed: '{word}' is no whole number of 0 or more")
+        raise pytest.UsageError(f"{_source(config, 'seed')}: '{word}' is no whole number of 0 or more")
     return int(word)
 
 

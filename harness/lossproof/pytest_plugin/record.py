@@ -76,8 +76,30 @@ class Recorder:
         terminalreporter.section("lossproof")
         told = digest.totals_text(self._run) if digest.checked(self._run) else "nothing was checked"
         terminalreporter.line(f"{told}; profile {self._run.profile}, seed {self._run.seed}")
+        if said := self._remarks(self._run):
+            from lossproof.report.terminal import UNHELD
+
+            terminalreporter.line(f"{UNHELD}:")
+            for line in said:
+                terminalreporter.line(f"  {line}")
         for line in self._written:
             terminalreporter.line(line)
+
+    def _remarks(self, run: Run) -> list[str]:
+        """What is to be said against the waivers of the options; those of markers are for single tests."""
+        if not self._asked.waivers:
+            return []
+        from lossproof.errors import LossproofError
+        from lossproof.gate.verdict import remarks
+        from lossproof.report.text import one_line
+        from lossproof.waivers import load
+
+        try:
+            accepted = [waiver for path in self._asked.waivers for waiver in load(path)]
+            said = remarks(run, accepted, self._asked.fail_on, narrowed=True)
+        except LossproofError:  # told where the waivers were read
+            return []
+        return [one_line(line) for line in said]
 
 
 def _spell(report: object) -> None:

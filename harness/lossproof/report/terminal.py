@@ -19,6 +19,7 @@ from lossproof.report.sentences import by_reason, row_text, skip_text, worst_tex
 from lossproof.report.text import bits, clean, duration, one_line, plural
 
 NARROW = 100
+UNHELD = "Waivers that do not hold in this run"
 
 
 def summary(
@@ -28,11 +29,12 @@ def summary(
     fail_on: str = "fail",
     written: Sequence[str] = (),
     replay: str | None = None,
+    remarks: Sequence[str] = (),
 ) -> None:
     """Print what the run found.
 
     fail_on: "degraded" shows degraded findings in full. written: lines about the files that were written.
-    replay: the JSON file that `lossproof replay` can be given.
+    replay: the JSON file that `lossproof replay` can be given. remarks: about waivers, of no weight for the outcome.
     """
     _implementations(run, console)
     _findings(run, console, fail_on, replay)
@@ -43,6 +45,7 @@ def summary(
     _short(console, "Skipped", [skip_text(entry) for entry in gather.skipped(run)], "")
     objections = [f"{each.where}: {each.message}" for each in run.objections]
     _short(console, "Waivers that do not hold", objections, "bold red")
+    _short(console, UNHELD, remarks, "yellow")
     problems = [f"{problem.where}: {problem.message}" for problem in run.problems]
     _short(console, "Problems", problems, "bold red")
     _last(run, console, written)

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
-from lossproof.waivers.file import PLACEHOLDER, bundled, load, parse
+from lossproof.waivers.conditions import require_conditions
+from lossproof.waivers.file import PLACEHOLDER, bundled, load, parse, says_nothing
 from lossproof.waivers.model import Waiver, covering
 from lossproof.waivers.rows import without
 
-__all__ = ["PLACEHOLDER", "Waiver", "bundled", "covering", "load", "parse", "without"]
+__all__ = [
+    "PLACEHOLDER",
+    "Waiver",
+    "bundled",
+    "covering",
+    "load",
+    "parse",
+    "require_conditions",
+    "says_nothing",
+    "without",
+]

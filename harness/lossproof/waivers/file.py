@@ -8,7 +8,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from lossproof import builtin
-from lossproof.errors import LossproofError, Place, UsageError, suggest, unknown
+from lossproof.errors import ExpressionError, LossproofError, Place, UsageError, suggest, unknown
+from lossproof.expression.syntax import syntax
 from lossproof.floats import DTYPES
 from lossproof.spec import source
 from lossproof.spec.source import Keys, Source, Value
@@ -29,7 +30,7 @@ def load(path: Path) -> list[Waiver]:
 
 def parse(content: str, file: str) -> list[Waiver]:
     """As `load`, for the text of a file."""
-    if not any(line.strip() and not line.lstrip().startswith("#") for line in content.splitlines()):
+    if says_nothing(content):
         return []
     try:
         root, places = source.parse(content, file)
@@ -38,6 +39,12 @@ def parse(content: str, file: str) -> list[Waiver]:
     if not isinstance(root.data, list):
         raise UsageError(f"a file of waivers is a list, not {root.described}", Place(file, 1, 1))
     return [_waiver(entry, places, (index,)) for index, entry in enumerate(root.data)]
+
+
+def says_nothing(content: str) -> bool:
+    """Whether a text holds nothing but comments and the marks at which a document begins and ends."""
+    lines = (line.partition("#")[0].strip() for line in content.splitlines())
+    return "".join(lines) in ("", "---", "...", "---...")
 
 
 def bundled() -> list[Waiver]:
@@ -69,7 +76,14 @@ def _waiver(entry: Value, places: Source, path: Keys) -> Waiver:
         raise UsageError(
             "'checks' names no check: a waiver without one is about nothing", places.value(*path, "checks")
         )
-    waiver._place = places.value(*path)
+    waiver._place, waiver._source = places.value(*path), (places, path)
+    if waiver.where is not None:
+        if not waiver.where.strip():
+            raise UsageError("'where' is an expression, not nothing", places.value(*path, "where"))
+        try:
+            syntax(waiver.where)
+        except ExpressionError as error:
+            raise waiver.misread(error) from None
     return waiver
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
-from lossproof.errors import Place
+from lossproof.errors import ExpressionError, Place, UsageError
+from lossproof.spec.source import Keys, Source
 
 
 class Waiver(BaseModel):
@@ -34,6 +35,7 @@ class Waiver(BaseModel):
     expires: datetime.date
     case: dict[str, Any] = Field(default_factory=dict)
     _place: Place | None = PrivateAttr(None)
+    _source: tuple[Source, Keys] | None = PrivateAttr(None)
 
     @property
     def place(self) -> Place | None:
@@ -44,6 +46,21 @@ class Waiver(BaseModel):
     def in_force(self) -> bool:
         """Whether it has not expired."""
         return datetime.date.today() <= self.expires
+
+    @property
+    def subject(self) -> str:
+        """`"my_losses.my_kl (kl_divergence), gradient in float32"`."""
+        dtypes = f" in {', '.join(self.dtypes)}" if self.dtypes else ""
+        return f"{self.implementation} ({self.loss}), {', '.join(self.checks)}{dtypes}"
+
+    def misread(self, error: ExpressionError) -> UsageError:
+        """What is wrong with its `where`, with the place in the file."""
+        place = self._place
+        if self._source is not None:
+            source, path = self._source
+            path = (*path, "where")
+            place = source.inside(path, error.at) if error.at else source.value(*path)
+        return UsageError(f"'where' of the waiver for {self.subject}: {error.message}", place)
 
     def is_about(self, implementation: str, loss: str, check: str, dtype: str) -> bool:
         """Whether the waiver is about this implementation, loss, check and dtype, in force or not."""

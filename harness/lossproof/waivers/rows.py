@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from lossproof.checks.answers import point_of
+from lossproof.errors import ExpressionError
 from lossproof.expression import primitives as p
 from lossproof.inputs.case import Array, Case
 from lossproof.oracle.arb_tier import ArbArithmetic
@@ -28,9 +29,9 @@ def without(case: Case, spec: Spec, waivers: Iterable[Waiver], called: Case | No
     for waiver in waivers:
         if waiver.where is None:
             return None
-        shown = _shown(waiver.where, case, spec)
+        shown = _shown(waiver, waiver.where, case, spec)
         if called is not None and called is not case and _rows(shown, spec) is None:
-            shown = _shown(waiver.where, called, spec)
+            shown = _shown(waiver, waiver.where, called, spec)
         if not shown.any():
             continue
         rows = _rows(shown, spec)
@@ -42,9 +43,12 @@ def without(case: Case, spec: Spec, waivers: Iterable[Waiver], called: Case | No
     return _keep_rows(case, spec, keep) if keep.any() else None
 
 
-def _shown(where: str, case: Case, spec: Spec) -> Array:
+def _shown(waiver: Waiver, where: str, case: Case, spec: Spec) -> Array:
     statics = graph.statics_of(spec, case.parameters)
-    node = graph.condition(spec, statics, where)
+    try:
+        node = graph.condition(spec, statics, where)
+    except ExpressionError as error:
+        raise waiver.misread(error) from None
     point = point_of(spec, case)
     if spec.independent is not None:
         lost = tuple(i for i, size in enumerate(node.shape) if size.name != spec.independent)
