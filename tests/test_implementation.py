@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import importlib.metadata
 import sys
 import textwrap
@@ -303,6 +304,73 @@ def test_the_same_name_twice_for_one_loss_is_reported(adapter):
     )
     assert len(found) == 1
     assert "declared twice" in problems[0].message
+
+
+SECOND = """
+@implements("logsumexp", framework="numpy")
+def f(logits): return 1
+
+{}
+def f(logits): return 2
+"""
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        '@implements("logsumexp", framework="numpy")',
+        '@implements("logsumexp", framework="torch")',
+        '@implements("nll", framework="numpy", name="other")',
+        'declare = implements("logsumexp", framework="numpy")\n@declare',
+        '@implements("logsumexp", framework="numpy")\n@functools.lru_cache',
+    ],
+)
+def test_a_decorated_function_that_another_of_its_name_replaces_is_reported(adapter, second):
+    text = "import functools\n" + SECOND.format(second)
+    _, problems = adapter(text)
+    said = [each for each in problems if "declared twice" in each.message]
+    assert [each.where for each in said] == ["losses.py:4"]
+    assert "losses.f is declared twice" in said[0].message
+    assert "rename one" in said[0].message
+    assert [each for each in adapter(text, "losses.py:f")[1] if "declared twice" in each.message] == said
+
+
+def test_functions_of_one_name_made_in_a_loop_are_reported_unless_they_are_kept(adapter):
+    text = """
+        for reduction in ("mean", "sum"):
+            @implements("cross_entropy", framework="numpy", reduction=reduction, name=reduction)
+            def f(logits, labels): ...
+        """
+    assert "declared twice" in adapter(text)[1][0].message
+    found, problems = adapter(text + "    globals()[reduction] = f\n")
+    assert (sorted(each.name for each in found), problems) == (["losses.mean", "losses.sum"], [])
+
+
+def test_a_function_declared_several_times_or_wrapped_is_not_taken_for_two(adapter):
+    found, problems = adapter(
+        """
+        import functools
+
+        @implements("logsumexp", framework="torch")
+        @functools.lru_cache
+        @implements("logsumexp", framework="numpy")
+        def f(logits): ...
+        """
+    )
+    assert (len(found), problems) == (2, [])
+
+
+def test_a_module_reloaded_after_an_edit_or_imported_twice_has_each_function_once(adapter, monkeypatch):
+    monkeypatch.syspath_prepend(".")
+    text = '@implements("logsumexp", framework="numpy")\ndef f(logits): ...\n'
+    put("losses_edited.py", text)
+    importlib.import_module("losses_edited")
+    put("losses_edited.py", "# an edit that moves all\n\n" + text)
+    importlib.reload(sys.modules["losses_edited"])
+    found, problems = discover("losses_edited")
+    assert (len(found), problems) == (1, [])
+    found, problems = discover("losses_edited.py")
+    assert (len(found), problems) == (1, [])
 
 
 def test_one_function_of_a_file(adapter):

@@ -11,7 +11,7 @@ from lossproof.audit.results import Problem
 from lossproof.errors import AdapterError, LossproofError, Place, UsageError, suggest
 from lossproof.frameworks import NAMES, framework
 from lossproof.implementation.binding import code_of, fitted, shown, source
-from lossproof.implementation.declare import Declaration, declarations
+from lossproof.implementation.declare import Declaration, declarations, shadowed
 from lossproof.implementation.model import Implementation
 from lossproof.implementation.targets import LibraryMissing, Target, bundled, load, parse, registered
 
@@ -53,7 +53,8 @@ def discover(target: str) -> tuple[list[Implementation], list[Problem]]:
             return [], [Problem(target, f"'{parsed.function}' has no @implements; {_ADVICE}")]
     elif not found:
         return [], [Problem(target, f"no function here has @implements; {_ADVICE}")]
-    return _fit_all(found, parsed, module.__name__)
+    implementations, problems = _fit_all(found, parsed, module.__name__)
+    return implementations, [*_lost(module, parsed), *problems]
 
 
 def bind_target(target: str, loss: str, framework: str, **fixed: Any) -> Implementation:
@@ -141,6 +142,17 @@ def _fit_all(
         seen.add(key)
         implementations.append(made)
     return implementations, problems
+
+
+def _lost(module: ModuleType, target: Target) -> Iterator[Problem]:
+    """What a later function of the same name replaced, which nothing can check."""
+    for name, first, last in shadowed(vars(module)):
+        if target.function in (None, name):
+            yield Problem(
+                str(Place(shown(first.path), first.line)),
+                f"{target.adapter}.{name} is declared twice: the one in line {last.line} replaces this one; "
+                "rename one of the functions",
+            )
 
 
 def _place(function: Any, declaration: Declaration, home: str) -> tuple[str, int]:
