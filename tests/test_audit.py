@@ -459,6 +459,22 @@ def test_bfloat16_does_not_pass_for_tf32_under_a_common_offset(write: Write) -> 
     assert Verdict.FAIL in verdicts(found, "logits_in_bfloat16", "accuracy")
 
 
+def test_a_function_may_import_what_lies_beside_its_file_in_any_number_of_processes(
+    write: Write, tmp_path: Path
+) -> None:
+    (tmp_path / "imported_when_called.py").write_text("from numpy import square\n", encoding="utf-8")
+    late = """
+        @implements("mse", framework="numpy")
+        def late(prediction, target):
+            import imported_when_called
+            return imported_when_called.square(prediction - target).mean(axis=-1)
+        """
+    target = write(late)
+    for jobs in (1, 2):
+        found = check(target, jobs=jobs, dtypes=("float32", "float64"))
+        assert not {Verdict.FAIL, Verdict.ERROR} & {row.verdict for row in found.results}
+
+
 # ---- derivatives written by hand
 
 

@@ -17,7 +17,7 @@ import lossproof.spec
 from lossproof import implements
 from lossproof.errors import AdapterError, UsageError, suggest
 from lossproof.frameworks import framework
-from lossproof.implementation import AdapterSkip, bind, bind_target, bundled, discover
+from lossproof.implementation import AdapterSkip, bind, bind_target, bundled, discover, importable
 from lossproof.implementation import targets as targets_module
 from lossproof.implementation.declare import declarations
 from lossproof.spec.model import Spec
@@ -440,6 +440,53 @@ def test_files_of_one_name_and_their_siblings_do_not_meet(tmp_path):
         )
     found = [discover(str(tmp_path / folder / "losses.py"))[0][0] for folder in ("one", "two")]
     assert [each.function(0) for each in found] == ["one", "two"]
+    assert sys.path == before
+
+
+def test_a_file_in_a_package_is_imported_as_a_module_of_it(tmp_path):
+    before = list(sys.path)
+    for folder, where in (("one", "src/one_or_two"), ("two", "one_or_two")):
+        inner = tmp_path / folder / where / "inner"
+        inner.mkdir(parents=True)
+        (inner / "__init__.py").touch()
+        (inner.parent / "__init__.py").write_text("from .inner.losses import lse\n", encoding="utf-8")
+        (inner.parent / "util.py").write_text(f"WHERE = '{folder}'\n", encoding="utf-8")
+        put(inner / "losses.py", "from ..util import WHERE\n" + LSE.replace("...", "return WHERE"))
+    files = [
+        str(tmp_path / where / "inner" / "losses.py") for where in ("one/src/one_or_two", "two/one_or_two")
+    ]
+    found = [discover(file) for file in files]
+    assert [problems for _, problems in found] == [[], []]
+    assert [each[0].function(0) for each, _ in found] == ["one", "two"]
+    assert [(each[0].name, each[0].target) for each, _ in found] == [
+        ("losses.lse", f"{file}:lse") for file in files
+    ]
+    assert sys.path == before
+    put(files[1], LSE.replace("...", "return 3"))
+    assert discover(files[1])[0][0].function(0) == 3
+    init = str(tmp_path / "two" / "one_or_two" / "__init__.py")
+    assert "no function here has @implements" in the_problem(discover(init))
+
+
+def test_a_package_that_does_not_import_is_one_line_with_its_place(adapter):
+    Path("broken_losses").mkdir()
+    Path("broken_losses/__init__.py").write_text("\nraise ValueError('no')\n", encoding="utf-8")
+    put("broken_losses/losses.py", LSE)
+    assert the_problem(discover("broken_losses/losses.py")) == "broken_losses/__init__.py:2: ValueError: no"
+
+
+def test_what_lies_beside_a_file_can_be_imported_when_its_functions_are_called(tmp_path):
+    found = []
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "imported_late.py").write_text(f"WHERE = '{folder}'\n", encoding="utf-8")
+        body = "\n    from imported_late import WHERE\n    return WHERE"
+        put(tmp_path / folder / "losses.py", LSE.replace(" ...", body))
+        found.append(discover(str(tmp_path / folder / "losses.py"))[0][0])
+    before = list(sys.path)
+    for each, where in zip((*found, *found), ("one", "two", "one", "two"), strict=True):
+        with importable(each.target):
+            assert each.function(0) == where
     assert sys.path == before
 
 

@@ -6,7 +6,7 @@ from lossproof.implementation.binding import bind
 from lossproof.implementation.declare import implements
 from lossproof.implementation.discovery import AdapterSkip, bind_target, bundled, discover, registered
 from lossproof.implementation.model import Implementation
-from lossproof.implementation.targets import whole
+from lossproof.implementation.targets import importable, whole
 
 __all__ = [
     "AdapterSkip",
@@ -16,6 +16,7 @@ __all__ = [
     "bundled",
     "discover",
     "implements",
+    "importable",
     "registered",
     "whole",
 ]

@@ -42,7 +42,7 @@ def discover(target: str) -> tuple[list[Implementation], list[Problem]]:
         return [], [_skip(parsed.adapter, error)]
     except (UsageError, AdapterError) as error:
         return [], [_problem(error, target)]
-    found = list(_declared(module))
+    found = list(_declared(module, package=parsed.kind != "file"))
     if parsed.function is not None:
         try:
             chosen = _function(module, parsed, [name for name, _, _ in found])
@@ -82,16 +82,19 @@ def bind_target(target: str, loss: str, framework: str, **fixed: Any) -> Impleme
 _ADVICE = "declare one, or bind an undecorated function: TARGET:FUNCTION --spec LOSS --framework F"
 
 
-def _declared(module: ModuleType) -> Iterator[tuple[str, Any, Declaration]]:
+def _declared(module: ModuleType, *, package: bool) -> Iterator[tuple[str, Any, Declaration]]:
     """The declarations made in a module, or in a module of the package that it is, or by a helper from elsewhere on
-    a function of the module; each function once."""
+    a function of the module; each function once.
+
+    package: whether a package has what its modules declare; the `__init__.py` of one, as a file, has its own alone.
+    """
     seen: set[int] = set()
     for name, value in list(vars(module).items()):
         if id(value) in seen:
             continue
         for each in declarations(value):
             own = getattr(value, "__module__", None) == module.__name__
-            if own or _inside(each.module, module.__name__):
+            if own or (_inside(each.module, module.__name__) if package else each.module == module.__name__):
                 seen.add(id(value))
                 yield name, value, each
 
