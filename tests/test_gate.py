@@ -17,6 +17,15 @@ from lossproof.gate import config
 from lossproof.report.json import read
 from repository import TODAY, YESTERDAY, Repository, call, repository
 
+ONE = """
+from lossproof import implements
+from .util import square
+
+@implements("mse", framework="numpy")
+def {}(prediction, target):
+    return square(prediction - target).mean(axis=-1)
+"""
+
 
 @pytest.fixture
 def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
@@ -190,6 +199,36 @@ def test_what_is_wrong_at_the_reference_is_told_with_its_name(mine: Repository) 
 def test_outside_of_a_repository_there_is_no_reference(mine: Repository) -> None:
     code, said = gate("--config-from", "main")
     assert (code, "is in no git repository" in said) == (2, True)
+
+
+def test_a_pattern_names_the_files_that_declare_something(mine: Repository) -> None:
+    mine.write("losses/__init__.py", "")
+    mine.write("losses/util.py", "import numpy as np\nsquare = np.square\n")
+    mine.write("losses/b.py", ONE.format("b"))
+    mine.write("losses/a.py", ONE.format("a"))
+    mine.write("pyproject.toml", "[tool.lossproof]\ntargets = ['losses/*.py']\ndtypes = ['float32']\n")
+    assert gate("--json", "run.json")[0] == 0
+    found = read(Path("run.json"))
+    assert (list(dict.fromkeys(row.implementation for row in found.results)), found.problems) == (
+        ["a.a", "b.b"],
+        [],
+    )
+    mine.write("losses/c.py", ONE.format("c"))
+    assert call("gate", "--json", "run.json").exit_code == 0
+    assert {row.implementation for row in read(Path("run.json")).results} == {"a.a", "b.b", "c.c"}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "said"),
+    [
+        ("loses/*.py", "loses/*.py: no Python file matches 'loses/*.py'"),
+        ("losses/u*.py", "losses/u*.py: no function in losses/util.py has @implements"),
+    ],
+)
+def test_a_pattern_that_names_nothing_is_an_error(mine: Repository, pattern: str, said: str) -> None:
+    mine.write("losses/util.py", "")
+    mine.write("pyproject.toml", f"[tool.lossproof]\ntargets = ['{pattern}']\n")
+    assert gate() == (2, f"error: {said}")
 
 
 def test_options_override_the_table(mine: Repository) -> None:

@@ -388,6 +388,23 @@ def test_the_ini_names_files_beside_the_tests_and_a_typed_path_stands_alone(
     assert items(pytester.runpytest(*quiet)) == both
 
 
+def test_files_of_a_pattern_that_declare_nothing_are_left_out_and_named_ones_are_not(
+    pytester: pytest.Pytester,
+) -> None:
+    home = pytester.mkdir("losses")
+    (home / "mine.py").write_text(LOSSES.replace("import numpy as np", "from .util import np"))
+    (home / "util.py").write_text("import numpy as np\n")
+    (home / "__init__.py").write_text("from .mine import right\n")
+    pytester.makeini("[pytest]\nlossproof_files = losses/*.py\n")
+    found = pytester.runpytest("--collect-only", "-q")
+    assert found.ret == 0
+    assert len(items(found)) == 30
+    assert all(line.startswith("losses/mine.py::") for line in items(found))
+    pytester.runpytest("--lossproof=losses/util.py").assert_outcomes(errors=1)
+    pytester.makeini("[pytest]\nlossproof_files = losses/util.py\n")
+    pytester.runpytest().assert_outcomes(errors=1)
+
+
 def test_degraded_passes_unless_it_is_asked_to_fail(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(my_losses=NEARLY)
     pytester.makepyfile(

@@ -19,9 +19,12 @@ from lossproof.frameworks import DEVICES, MODES, NAMES, framework
 from lossproof.implementation import (
     AdapterSkip,
     Implementation,
+    Undeclared,
     bind_target,
     bundled,
     discover,
+    is_pattern,
+    matches,
     registered,
     whole,
 )
@@ -38,7 +41,7 @@ def plan(options: Options) -> Plan:
     the plan, beside what can be checked.
     """
     require_known(options)
-    targets = options.targets or (*bundled(demonstrations=False), *registered())
+    targets = _expanded(options.targets) or (*bundled(demonstrations=False), *registered())
     if not options.cache:
         return _made(options, targets)
     around = surroundings()
@@ -50,6 +53,12 @@ def plan(options: Options) -> Plan:
         made.sources = {target: sources_of(target) for target in map(whole, targets)}
         plan_cache.write(key, made)
     return made
+
+
+def _expanded(targets: Sequence[str]) -> tuple[str, ...]:
+    """Targets with the files that match in the place of a pattern, each once; a pattern that nothing matches stays."""
+    found = [file for each in targets for file in (matches(each) if is_pattern(each) else ()) or (each,)]
+    return tuple(dict.fromkeys(found))
 
 
 def _made(options: Options, targets: Sequence[str]) -> Plan:
@@ -118,15 +127,26 @@ def _implementations(options: Options, targets: Sequence[str], made: Plan) -> li
             made.problems.append(Problem(str(error.place or options.targets[0]), error.message))
             return []
     found: list[Implementation] = []
+    bare: set[str] = set()
     for target in targets:
+        if is_pattern(target):
+            made.problems.append(Problem(target, f"no Python file matches '{target}'"))
+            continue
         implementations, problems = discover(target)
         found += [each for each in implementations if not _taken(each, found, made)]
         made.declared += discover(whole(target))[0]
         for problem in problems:
+            if isinstance(problem, Undeclared) and target not in options.targets:
+                bare.add(target)
+                continue
             if isinstance(problem, AdapterSkip):
                 made.skipped_adapters.append(problem)
             else:
                 made.problems.append(problem)
+    for pattern in filter(is_pattern, options.targets):
+        files = matches(pattern)
+        if files and bare.issuperset(files):
+            made.problems.append(Problem(pattern, f"no function in {', '.join(files)} has @implements"))
     return found
 
 

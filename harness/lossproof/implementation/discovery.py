@@ -15,7 +15,7 @@ from lossproof.implementation.declare import Declaration, declarations, shadowed
 from lossproof.implementation.model import Implementation
 from lossproof.implementation.targets import LibraryMissing, Target, bundled, load, parse, registered
 
-__all__ = ["AdapterSkip", "bind_target", "bundled", "discover", "registered"]
+__all__ = ["AdapterSkip", "Undeclared", "bind_target", "bundled", "discover", "registered"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,11 @@ class AdapterSkip(Problem):
 
     adapter: str = ""
     framework: str | None = None
+
+
+@dataclass(frozen=True)
+class Undeclared(Problem):
+    """An adapter declares no implementation, which is no problem of a file that a pattern matches."""
 
 
 def discover(target: str) -> tuple[list[Implementation], list[Problem]]:
@@ -52,7 +57,7 @@ def discover(target: str) -> tuple[list[Implementation], list[Problem]]:
         if not found:
             return [], [Problem(target, f"'{parsed.function}' has no @implements; {_ADVICE}")]
     elif not found:
-        return [], [Problem(target, f"no function here has @implements; {_ADVICE}")]
+        return [], [Undeclared(target, f"no function here has @implements; {_ADVICE}")]
     implementations, problems = _fit_all(found, parsed, module.__name__)
     return implementations, [*_lost(module, parsed), *problems]
 

@@ -1,13 +1,15 @@
 """Targets: from a word of the command line to an imported module, and where its code lies.
 
-A target is `file.py`, `file.py:function`, `module`, `module:function`, the name of a bundled adapter, or a
-name that an installed library has registered under the entry point group `lossproof.adapters`.
+A target is `file.py`, `file.py:function`, a pattern of files (`losses/*.py`), `module`, `module:function`, the name
+of a bundled adapter, or a name that an installed library has registered under the entry point group
+`lossproof.adapters`.
 """
 
 from __future__ import annotations
 
 import ast
 import functools
+import glob
 import hashlib
 import importlib
 import importlib.machinery
@@ -100,6 +102,16 @@ def parse(text: str) -> Target:
     if all(part.isidentifier() for part in word.split(".")):
         return Target("module", word, word, None, function)
     raise UsageError(f"'{text}' is no file, module or adapter{suggest(word, _adapters())}")
+
+
+def is_pattern(text: str) -> bool:
+    """Whether a target stands for the files that match it (`losses/*.py`)."""
+    return any(letter in text for letter in "*?[") and not os.path.exists(text)
+
+
+def matches(pattern: str) -> tuple[str, ...]:
+    """The Python files that match a pattern, in order."""
+    return tuple(sorted(path for path in glob.glob(pattern, recursive=True) if path.endswith(".py")))
 
 
 def whole(text: str) -> str:
