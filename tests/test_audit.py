@@ -475,6 +475,24 @@ def test_a_function_may_import_what_lies_beside_its_file_in_any_number_of_proces
         assert not {Verdict.FAIL, Verdict.ERROR} & {row.verdict for row in found.results}
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (
+            {"losses": ("soft_cross_entropy",)},
+            r"of 'soft_cross_entropy' in .*mine0\.py; did you mean 'cross_entropy'\? \(known: cross",
+        ),
+        ({"losses": ("mse", "triplet")}, r"no implementation of 'triplet' in .*mine0\.py \(known: cross"),
+    ],
+)
+def test_a_loss_that_no_target_has_is_a_mistake_and_told_with_those_that_it_has(
+    write: Write, options: dict[str, Any], said: str
+) -> None:
+    target = write(RIGHT + SQUARES)
+    with pytest.raises(UsageError, match=said):
+        plan(Options((target,), **options))
+
+
 # ---- derivatives written by hand
 
 

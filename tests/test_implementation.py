@@ -422,6 +422,27 @@ def test_targets_that_do_not_exist_are_problems_with_the_nearest_word(adapter):
     assert "is a directory" in the_problem(adapter("", "./"))
 
 
+@pytest.mark.parametrize("word", ["folder_of_losses", "folder_of_losses/", "./folder_of_losses"])
+def test_a_directory_says_what_may_be_named_instead(adapter, word):
+    Path("folder_of_losses").mkdir()
+    folder = word.rstrip("/")
+    said = the_problem(adapter("", word))
+    assert f"'{word}' is a directory" in said
+    assert "of which it has none" in said
+    put("folder_of_losses/mine.py", LSE)
+    said = the_problem(discover(word))
+    assert f"name Python files in it ({folder}/mine.py) or a pattern, '{folder}/*.py'" in said
+    assert "no function here" not in said
+
+
+def test_a_package_that_takes_nothing_from_its_modules_says_what_may_be_named_instead(adapter):
+    Path("package_of_nothing").mkdir()
+    Path("package_of_nothing/__init__.py").touch()
+    put("package_of_nothing/mine.py", LSE)
+    said = the_problem(adapter("", "package_of_nothing"))
+    assert "name a pattern of its files ('package_of_nothing/*.py') or a module of it" in said
+
+
 def test_an_edited_file_is_read_again_and_an_unchanged_one_is_not(adapter):
     text = '@implements("logsumexp", framework="numpy")\ndef f(logits): return 1\n'
     first = adapter(text)[0][0].function

@@ -368,6 +368,18 @@ def test_a_node_id_and_last_failed_select_items(pytester: pytest.Pytester, losse
     pytester.runpytest("-x").assert_outcomes(passed=13, failed=1, skipped=2)
 
 
+def test_a_node_id_beside_its_file_is_all_that_runs_of_it(pytester: pytest.Pytester) -> None:
+    home = pytester.mkdir("a")
+    (home / "losses.py").write_text(LOSSES)
+    (pytester.path / "other.py").write_text(LOSSES)
+    chosen = "a/losses.py::wrong[float32]::accuracy"
+    quiet = ("--collect-only", "-q", "--lossproof", "a/losses.py")
+    assert items(pytester.runpytest(*quiet, chosen)) == [chosen]
+    assert len(items(pytester.runpytest(*quiet, chosen, "--lossproof", "other.py"))) == 31
+    assert len(items(pytester.runpytest(*quiet, "a/losses.py"))) == 30
+    pytester.runpytest("--lossproof", "a/losses.py", chosen).assert_outcomes(failed=1)
+
+
 def test_the_ini_names_files_beside_the_tests_and_a_typed_path_stands_alone(
     pytester: pytest.Pytester,
 ) -> None:

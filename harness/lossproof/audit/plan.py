@@ -13,7 +13,7 @@ from lossproof.audit.reuse import plan_cache
 from lossproof.audit.reuse.sources import sources_of
 from lossproof.audit.reuse.surroundings import surroundings
 from lossproof.audit.share import share
-from lossproof.errors import LossproofError, UsageError, unknown
+from lossproof.errors import LossproofError, UsageError, suggest, unknown
 from lossproof.floats import DTYPES
 from lossproof.frameworks import DEVICES, MODES, NAMES, framework
 from lossproof.implementation import (
@@ -72,6 +72,7 @@ def _made(options: Options, targets: Sequence[str]) -> Plan:
         implementations or not made.problems
     ):  # an adapter that does not import hides its losses, and so their regimes
         require_regimes(options, (i.loss for i in implementations))
+    _require_losses(options, implementations, made)
     for implementation in implementations:
         if options.losses and implementation.loss not in options.losses:
             continue
@@ -79,6 +80,19 @@ def _made(options: Options, targets: Sequence[str]) -> Plan:
             continue
         made.cells += cells_of(implementation, options)
     return made
+
+
+def _require_losses(options: Options, implementations: Sequence[Implementation], made: Plan) -> None:
+    """Raise UsageError for a loss that no target has, where all that they have is known."""
+    wanted = [each for each in implementations if each.framework in (options.frameworks or NAMES)]
+    if not wanted or made.problems or made.skipped_adapters:
+        return
+    known = {each.loss for each in wanted}
+    for loss in options.losses:
+        if loss not in known:
+            where = ", ".join(options.targets) or "the adapters"
+            frameworks = f" for {' or '.join(options.frameworks)}" if options.frameworks else ""
+            raise UsageError(f"no implementation of '{loss}' in {where}{frameworks}{suggest(loss, known)}")
 
 
 def _takes_processes(options: Options) -> bool:

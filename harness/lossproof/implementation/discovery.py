@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import ModuleType
@@ -27,6 +28,16 @@ class AdapterSkip(Problem):
 
     adapter: str = ""
     framework: str | None = None
+
+
+def _of_package(module: ModuleType) -> str:
+    """What to name in the place of a package that brings none of what its modules declare into its `__init__.py`."""
+    folders = [shown(folder) for folder in module.__path__]
+    pattern = f"a pattern of its files ('{os.path.join(folders[0], '*.py')}')" if folders else "its files"
+    return (
+        f"the package itself has no function with @implements, and its modules are not looked through; name {pattern} "
+        f"or a module of it ({module.__name__}.MODULE)"
+    )
 
 
 @dataclass(frozen=True)
@@ -57,6 +68,8 @@ def discover(target: str) -> tuple[list[Implementation], list[Problem]]:
         if not found:
             return [], [Problem(target, f"'{parsed.function}' has no @implements; {_ADVICE}")]
     elif not found:
+        if parsed.kind == "module" and hasattr(module, "__path__"):
+            return [], [Undeclared(target, _of_package(module))]
         return [], [Undeclared(target, f"no function here has @implements; {_ADVICE}")]
     implementations, problems = _fit_all(found, parsed, module.__name__)
     return implementations, [*_lost(module, parsed), *problems]

@@ -87,7 +87,7 @@ def parse(text: str) -> Target:
         word, function = head, tail
     if word.endswith(".py") or os.sep in word or "/" in word:
         if os.path.isdir(word):
-            raise UsageError(f"'{word}' is a directory; name a Python file in it")
+            raise UsageError(_directory(word))
         if not os.path.isfile(word):
             raise UsageError(f"no file '{word}'")
         if not word.endswith(".py"):
@@ -99,9 +99,18 @@ def parse(text: str) -> Target:
         return Target("bundled", word, f"lossproof.builtin.adapters.{word}", None, function)
     if word in registered():
         return Target("registered", word, registered()[word], None, function)
+    if os.path.isdir(word) and not os.path.isfile(os.path.join(word, "__init__.py")):
+        raise UsageError(_directory(word))
     if all(part.isidentifier() for part in word.split(".")):
         return Target("module", word, word, None, function)
     raise UsageError(f"'{text}' is no file, module or adapter{suggest(word, _adapters())}")
+
+
+def _directory(word: str) -> str:
+    files = sorted(os.path.basename(path) for path in matches(os.path.join(glob.escape(word), "*.py")))
+    some = ", ".join(os.path.join(word, file) for file in files[:3]) + (", …" if len(files) > 3 else "")
+    inside = f" ({some})" if files else ", of which it has none"
+    return f"'{word}' is a directory; name Python files in it{inside} or a pattern, '{os.path.join(word, '*.py')}'"
 
 
 def is_pattern(text: str) -> bool:

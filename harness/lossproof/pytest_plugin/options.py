@@ -128,13 +128,15 @@ def adapters(config: pytest.Config) -> Files | None:
         alone = any(word.startswith("--lossproof") for word in _typed(config)) and typed
         config.args = [*([] if alone else [*config.args, *_outside(config, known)]), *map(str, typed)]
     else:
-        config.args = [*config.args, *map(str, typed)]
+        # a node that an argument names in a file is all that is wanted of it
+        nodes = {_path_of(arg, config) for arg in config.args if "::" in arg}
+        config.args = [*config.args, *(str(path) for path in typed if path.resolve() not in nodes)]
     if not (typed or known):
         return None
-    alone = {path.resolve() for path in (*typed, *(path for path in known if path not in matched))}
+    named = {path.resolve() for path in (*typed, *(path for path in known if path not in matched))}
     return Files(
         frozenset(path.resolve() for path in (*typed, *known)),
-        frozenset(path.resolve() for path in matched) - alone,
+        frozenset(path.resolve() for path in matched) - named,
     )
 
 
@@ -158,8 +160,13 @@ def _typed(config: pytest.Config) -> list[str]:
 
 def _outside(config: pytest.Config, files: Iterable[Path]) -> list[str]:
     """The files that lie in no directory which is collected anyway."""
-    homes = [Path(config.invocation_params.dir, arg.partition("::")[0]).resolve() for arg in config.args]
+    homes = [_path_of(arg, config) for arg in config.args]
     return [str(path) for path in files if not any(path.resolve().is_relative_to(home) for home in homes)]
+
+
+def _path_of(argument: str, config: pytest.Config) -> Path:
+    """The path of an argument, which may name a node in it."""
+    return Path(config.invocation_params.dir, argument.partition("::")[0]).resolve()
 
 
 def _file(path: Path, word: str) -> Path:
