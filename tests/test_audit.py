@@ -493,6 +493,26 @@ def test_a_loss_that_no_target_has_is_a_mistake_and_told_with_those_that_it_has(
         plan(Options((target,), **options))
 
 
+def test_an_exception_is_told_with_its_place_in_the_adapter(write: Write) -> None:
+    code = """
+        def inner(prediction, target):
+            raise ValueError("not today")
+
+        @implements("mse", framework="numpy")
+        def raises(prediction, target):
+            return inner(prediction, target)
+        """
+    target = write(code)
+    line = (
+        Path(target).read_text(encoding="utf-8").splitlines().index('    raise ValueError("not today")') + 1
+    )
+    found = check(target)
+    said = f"{target}:{line}: ValueError: not today"
+    assert found.findings
+    assert all(said in each.reason for each in found.findings)
+    assert said in next(row.reason or "" for row in found.results if row.verdict is Verdict.ERROR)
+
+
 # ---- derivatives written by hand
 
 

@@ -8,7 +8,7 @@ from keyword import iskeyword
 from typing import Any
 
 from lossproof.checks.cell import Cell
-from lossproof.implementation.binding import shown
+from lossproof.errors import shown
 from lossproof.implementation.declare import declarations
 from lossproof.implementation.packages import home_of
 from lossproof.implementation.targets import Target, parse

@@ -9,9 +9,9 @@ from types import ModuleType
 from typing import Any
 
 from lossproof.audit.results import Problem
-from lossproof.errors import AdapterError, LossproofError, Place, UsageError, suggest
+from lossproof.errors import AdapterError, LossproofError, Place, UsageError, shown, suggest
 from lossproof.frameworks import NAMES, framework
-from lossproof.implementation.binding import code_of, fitted, shown, source
+from lossproof.implementation.binding import code_of, fitted, source
 from lossproof.implementation.declare import Declaration, declarations, shadowed
 from lossproof.implementation.model import Implementation
 from lossproof.implementation.targets import LibraryMissing, Target, bundled, load, parse, registered

@@ -26,9 +26,8 @@ from types import CodeType, ModuleType
 from typing import Literal
 
 from lossproof.builtin import content
-from lossproof.errors import AdapterError, Place, UsageError, suggest
+from lossproof.errors import AdapterError, Place, UsageError, shown, suggest
 from lossproof.frameworks.base import describe
-from lossproof.implementation.binding import shown
 from lossproof.implementation.packages import Home, home_of
 
 ENTRY_POINTS = "lossproof.adapters"

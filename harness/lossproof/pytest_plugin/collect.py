@@ -80,8 +80,8 @@ class Adapter(pytest.File):
         self.collecting = collecting
 
     def collect(self) -> Iterator[Check]:
+        from lossproof.errors import shown
         from lossproof.implementation import Undeclared, discover
-        from lossproof.implementation.binding import shown
         from lossproof.report.digest import CHECKS
         from lossproof.spec import library
 
