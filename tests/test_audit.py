@@ -459,6 +459,60 @@ def test_bfloat16_does_not_pass_for_tf32_under_a_common_offset(write: Write) -> 
     assert Verdict.FAIL in verdicts(found, "logits_in_bfloat16", "accuracy")
 
 
+def test_a_function_may_import_what_lies_beside_its_file_in_any_number_of_processes(
+    write: Write, tmp_path: Path
+) -> None:
+    (tmp_path / "imported_when_called.py").write_text("from numpy import square\n", encoding="utf-8")
+    late = """
+        @implements("mse", framework="numpy")
+        def late(prediction, target):
+            import imported_when_called
+            return imported_when_called.square(prediction - target).mean(axis=-1)
+        """
+    target = write(late)
+    for jobs in (1, 2):
+        found = check(target, jobs=jobs, dtypes=("float32", "float64"))
+        assert not {Verdict.FAIL, Verdict.ERROR} & {row.verdict for row in found.results}
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (
+            {"losses": ("soft_cross_entropy",)},
+            r"of 'soft_cross_entropy' in .*mine0\.py; did you mean 'cross_entropy'\? \(known: cross",
+        ),
+        ({"losses": ("mse", "triplet")}, r"no implementation of 'triplet' in .*mine0\.py \(known: cross"),
+    ],
+)
+def test_a_loss_that_no_target_has_is_a_mistake_and_told_with_those_that_it_has(
+    write: Write, options: dict[str, Any], said: str
+) -> None:
+    target = write(RIGHT + SQUARES)
+    with pytest.raises(UsageError, match=said):
+        plan(Options((target,), **options))
+
+
+def test_an_exception_is_told_with_its_place_in_the_adapter(write: Write) -> None:
+    code = """
+        def inner(prediction, target):
+            raise ValueError("not today")
+
+        @implements("mse", framework="numpy")
+        def raises(prediction, target):
+            return inner(prediction, target)
+        """
+    target = write(code)
+    line = (
+        Path(target).read_text(encoding="utf-8").splitlines().index('    raise ValueError("not today")') + 1
+    )
+    found = check(target)
+    said = f"{target}:{line}: ValueError: not today"
+    assert found.findings
+    assert all(said in each.reason for each in found.findings)
+    assert said in next(row.reason or "" for row in found.results if row.verdict is Verdict.ERROR)
+
+
 # ---- derivatives written by hand
 
 

@@ -12,7 +12,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from lossproof.errors import ImplementationError, UsageError
+from lossproof.errors import ImplementationError, Place, UsageError, shown
 from lossproof.floats import DTYPES, FORMATS, numpy_dtype
 from lossproof.frameworks import NAMES, Call, framework
 
@@ -190,18 +190,37 @@ def test_a_number_counts_as_an_array(name):
 
 
 @pytest.mark.parametrize(("name", "mode"), MODES_OF)
-def test_an_exception_of_the_implementation_comes_out_on_one_line(name, mode):
+def test_an_exception_of_the_implementation_comes_out_on_one_line_with_its_place(name, mode):
     def f(x):
         raise ValueError("two\n   lines")
 
     with pytest.raises(ImplementationError) as caught:
         framework(name).value(Call(f, (np.ones(2),), {}, "cpu", mode))
-    assert str(caught.value) == "ValueError: two lines"
+    assert caught.value.message == "ValueError: two lines"
+    where = Place(shown(__file__), f.__code__.co_firstlineno + 1)
+    assert str(caught.value) == f"{where}: ValueError: two lines"
     assert isinstance(caught.value.__cause__, ValueError)
     with pytest.raises(
         ImplementationError, match=r"TypeError: .*f\(\) got an unexpected keyword argument 'z'"
     ):
         framework(name).value(Call(f, (np.ones(2),), {"z": 1}, "cpu", mode))
+
+
+def test_the_place_of_an_exception_is_the_users_innermost_line():
+    def inner(x):
+        return np.linalg.inv(x)
+
+    for function, line in ((inner, inner.__code__.co_firstlineno + 1), (np.linalg.inv, None)):
+        with pytest.raises(ImplementationError, match="LinAlgError") as caught:
+            framework("numpy").value(
+                Call(lambda x, f=function: f(x), (np.zeros((2, 2)),), {}, "cpu", "eager")
+            )
+        own = caught.value.place
+        assert own.file == shown(__file__)
+        assert line is None or own.line == line
+    with pytest.raises(ImplementationError, match="LinAlgError") as caught:
+        framework("numpy").value(Call(np.linalg.inv, (np.zeros((2, 2)),), {}, "cpu", "eager"))
+    assert caught.value.place is None
 
 
 @pytest.mark.parametrize(("name", "mode"), MODES_OF)

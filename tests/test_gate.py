@@ -19,6 +19,15 @@ from lossproof.gate.drafts import draft
 from lossproof.report.json import read
 from repository import TODAY, YESTERDAY, Repository, call, repository
 
+ONE = """
+from lossproof import implements
+from .util import square
+
+@implements("mse", framework="numpy")
+def {}(prediction, target):
+    return square(prediction - target).mean(axis=-1)
+"""
+
 
 @pytest.fixture
 def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
@@ -290,7 +299,7 @@ def test_the_table_is_found_from_below_and_outputs_lie_where_one_works(
 def test_a_pull_request_cannot_loosen_its_own_gate(mine: Repository) -> None:
     mine.commit()
     mine.write("pyproject.toml", repo.TABLE + 'losses = ["nll"]\n')
-    assert gate()[0] == 3  # it would have nothing to check
+    assert gate()[0] == 2  # no target has it
     mine.waive()
     assert gate("--config-from", "main")[0] == 1
     assert gate("--config-from", "main", "--waivers", "lossproof-waivers.yaml")[0] == 2
@@ -313,6 +322,36 @@ def test_what_is_wrong_at_the_reference_is_told_with_its_name(mine: Repository) 
 def test_outside_of_a_repository_there_is_no_reference(mine: Repository) -> None:
     code, said = gate("--config-from", "main")
     assert (code, "is in no git repository" in said) == (2, True)
+
+
+def test_a_pattern_names_the_files_that_declare_something(mine: Repository) -> None:
+    mine.write("losses/__init__.py", "")
+    mine.write("losses/util.py", "import numpy as np\nsquare = np.square\n")
+    mine.write("losses/b.py", ONE.format("b"))
+    mine.write("losses/a.py", ONE.format("a"))
+    mine.write("pyproject.toml", "[tool.lossproof]\ntargets = ['losses/*.py']\ndtypes = ['float32']\n")
+    assert gate("--json", "run.json")[0] == 0
+    found = read(Path("run.json"))
+    assert (list(dict.fromkeys(row.implementation for row in found.results)), found.problems) == (
+        ["a.a", "b.b"],
+        [],
+    )
+    mine.write("losses/c.py", ONE.format("c"))
+    assert call("gate", "--json", "run.json").exit_code == 0
+    assert {row.implementation for row in read(Path("run.json")).results} == {"a.a", "b.b", "c.c"}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "said"),
+    [
+        ("loses/*.py", "loses/*.py: no Python file matches 'loses/*.py'"),
+        ("losses/u*.py", "losses/u*.py: no function in losses/util.py has @implements"),
+    ],
+)
+def test_a_pattern_that_names_nothing_is_an_error(mine: Repository, pattern: str, said: str) -> None:
+    mine.write("losses/util.py", "")
+    mine.write("pyproject.toml", f"[tool.lossproof]\ntargets = ['{pattern}']\n")
+    assert gate() == (2, f"error: {said}")
 
 
 def test_options_override_the_table(mine: Repository) -> None:

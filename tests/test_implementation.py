@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import importlib.metadata
 import sys
 import textwrap
@@ -16,7 +17,7 @@ import lossproof.spec
 from lossproof import implements
 from lossproof.errors import AdapterError, UsageError, suggest
 from lossproof.frameworks import framework
-from lossproof.implementation import AdapterSkip, bind, bind_target, bundled, discover
+from lossproof.implementation import AdapterSkip, bind, bind_target, bundled, discover, importable
 from lossproof.implementation import targets as targets_module
 from lossproof.implementation.declare import declarations
 from lossproof.spec.model import Spec
@@ -305,6 +306,73 @@ def test_the_same_name_twice_for_one_loss_is_reported(adapter):
     assert "declared twice" in problems[0].message
 
 
+SECOND = """
+@implements("logsumexp", framework="numpy")
+def f(logits): return 1
+
+{}
+def f(logits): return 2
+"""
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        '@implements("logsumexp", framework="numpy")',
+        '@implements("logsumexp", framework="torch")',
+        '@implements("nll", framework="numpy", name="other")',
+        'declare = implements("logsumexp", framework="numpy")\n@declare',
+        '@implements("logsumexp", framework="numpy")\n@functools.lru_cache',
+    ],
+)
+def test_a_decorated_function_that_another_of_its_name_replaces_is_reported(adapter, second):
+    text = "import functools\n" + SECOND.format(second)
+    _, problems = adapter(text)
+    said = [each for each in problems if "declared twice" in each.message]
+    assert [each.where for each in said] == ["losses.py:4"]
+    assert "losses.f is declared twice" in said[0].message
+    assert "rename one" in said[0].message
+    assert [each for each in adapter(text, "losses.py:f")[1] if "declared twice" in each.message] == said
+
+
+def test_functions_of_one_name_made_in_a_loop_are_reported_unless_they_are_kept(adapter):
+    text = """
+        for reduction in ("mean", "sum"):
+            @implements("cross_entropy", framework="numpy", reduction=reduction, name=reduction)
+            def f(logits, labels): ...
+        """
+    assert "declared twice" in adapter(text)[1][0].message
+    found, problems = adapter(text + "    globals()[reduction] = f\n")
+    assert (sorted(each.name for each in found), problems) == (["losses.mean", "losses.sum"], [])
+
+
+def test_a_function_declared_several_times_or_wrapped_is_not_taken_for_two(adapter):
+    found, problems = adapter(
+        """
+        import functools
+
+        @implements("logsumexp", framework="torch")
+        @functools.lru_cache
+        @implements("logsumexp", framework="numpy")
+        def f(logits): ...
+        """
+    )
+    assert (len(found), problems) == (2, [])
+
+
+def test_a_module_reloaded_after_an_edit_or_imported_twice_has_each_function_once(adapter, monkeypatch):
+    monkeypatch.syspath_prepend(".")
+    text = '@implements("logsumexp", framework="numpy")\ndef f(logits): ...\n'
+    put("losses_edited.py", text)
+    importlib.import_module("losses_edited")
+    put("losses_edited.py", "# an edit that moves all\n\n" + text)
+    importlib.reload(sys.modules["losses_edited"])
+    found, problems = discover("losses_edited")
+    assert (len(found), problems) == (1, [])
+    found, problems = discover("losses_edited.py")
+    assert (len(found), problems) == (1, [])
+
+
 def test_one_function_of_a_file(adapter):
     text = """
         @implements("logsumexp", framework="numpy")
@@ -354,6 +422,27 @@ def test_targets_that_do_not_exist_are_problems_with_the_nearest_word(adapter):
     assert "is a directory" in the_problem(adapter("", "./"))
 
 
+@pytest.mark.parametrize("word", ["folder_of_losses", "folder_of_losses/", "./folder_of_losses"])
+def test_a_directory_says_what_may_be_named_instead(adapter, word):
+    Path("folder_of_losses").mkdir()
+    folder = word.rstrip("/")
+    said = the_problem(adapter("", word))
+    assert f"'{word}' is a directory" in said
+    assert "of which it has none" in said
+    put("folder_of_losses/mine.py", LSE)
+    said = the_problem(discover(word))
+    assert f"name Python files in it ({folder}/mine.py) or a pattern, '{folder}/*.py'" in said
+    assert "no function here" not in said
+
+
+def test_a_package_that_takes_nothing_from_its_modules_says_what_may_be_named_instead(adapter):
+    Path("package_of_nothing").mkdir()
+    Path("package_of_nothing/__init__.py").touch()
+    put("package_of_nothing/mine.py", LSE)
+    said = the_problem(adapter("", "package_of_nothing"))
+    assert "name a pattern of its files ('package_of_nothing/*.py') or a module of it" in said
+
+
 def test_an_edited_file_is_read_again_and_an_unchanged_one_is_not(adapter):
     text = '@implements("logsumexp", framework="numpy")\ndef f(logits): return 1\n'
     first = adapter(text)[0][0].function
@@ -372,6 +461,53 @@ def test_files_of_one_name_and_their_siblings_do_not_meet(tmp_path):
         )
     found = [discover(str(tmp_path / folder / "losses.py"))[0][0] for folder in ("one", "two")]
     assert [each.function(0) for each in found] == ["one", "two"]
+    assert sys.path == before
+
+
+def test_a_file_in_a_package_is_imported_as_a_module_of_it(tmp_path):
+    before = list(sys.path)
+    for folder, where in (("one", "src/one_or_two"), ("two", "one_or_two")):
+        inner = tmp_path / folder / where / "inner"
+        inner.mkdir(parents=True)
+        (inner / "__init__.py").touch()
+        (inner.parent / "__init__.py").write_text("from .inner.losses import lse\n", encoding="utf-8")
+        (inner.parent / "util.py").write_text(f"WHERE = '{folder}'\n", encoding="utf-8")
+        put(inner / "losses.py", "from ..util import WHERE\n" + LSE.replace("...", "return WHERE"))
+    files = [
+        str(tmp_path / where / "inner" / "losses.py") for where in ("one/src/one_or_two", "two/one_or_two")
+    ]
+    found = [discover(file) for file in files]
+    assert [problems for _, problems in found] == [[], []]
+    assert [each[0].function(0) for each, _ in found] == ["one", "two"]
+    assert [(each[0].name, each[0].target) for each, _ in found] == [
+        ("losses.lse", f"{file}:lse") for file in files
+    ]
+    assert sys.path == before
+    put(files[1], LSE.replace("...", "return 3"))
+    assert discover(files[1])[0][0].function(0) == 3
+    init = str(tmp_path / "two" / "one_or_two" / "__init__.py")
+    assert "no function here has @implements" in the_problem(discover(init))
+
+
+def test_a_package_that_does_not_import_is_one_line_with_its_place(adapter):
+    Path("broken_losses").mkdir()
+    Path("broken_losses/__init__.py").write_text("\nraise ValueError('no')\n", encoding="utf-8")
+    put("broken_losses/losses.py", LSE)
+    assert the_problem(discover("broken_losses/losses.py")) == "broken_losses/__init__.py:2: ValueError: no"
+
+
+def test_what_lies_beside_a_file_can_be_imported_when_its_functions_are_called(tmp_path):
+    found = []
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "imported_late.py").write_text(f"WHERE = '{folder}'\n", encoding="utf-8")
+        body = "\n    from imported_late import WHERE\n    return WHERE"
+        put(tmp_path / folder / "losses.py", LSE.replace(" ...", body))
+        found.append(discover(str(tmp_path / folder / "losses.py"))[0][0])
+    before = list(sys.path)
+    for each, where in zip((*found, *found), ("one", "two", "one", "two"), strict=True):
+        with importable(each.target):
+            assert each.function(0) == where
     assert sys.path == before
 
 

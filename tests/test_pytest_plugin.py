@@ -372,6 +372,18 @@ def test_a_node_id_and_last_failed_select_items(pytester: pytest.Pytester, losse
     pytester.runpytest("-x").assert_outcomes(passed=13, failed=1, skipped=2)
 
 
+def test_a_node_id_beside_its_file_is_all_that_runs_of_it(pytester: pytest.Pytester) -> None:
+    home = pytester.mkdir("a")
+    (home / "losses.py").write_text(LOSSES)
+    (pytester.path / "other.py").write_text(LOSSES)
+    chosen = "a/losses.py::wrong[float32]::accuracy"
+    quiet = ("--collect-only", "-q", "--lossproof", "a/losses.py")
+    assert items(pytester.runpytest(*quiet, chosen)) == [chosen]
+    assert len(items(pytester.runpytest(*quiet, chosen, "--lossproof", "other.py"))) == 31
+    assert len(items(pytester.runpytest(*quiet, "a/losses.py"))) == 30
+    pytester.runpytest("--lossproof", "a/losses.py", chosen).assert_outcomes(failed=1)
+
+
 def test_the_ini_names_files_beside_the_tests_and_a_typed_path_stands_alone(
     pytester: pytest.Pytester,
 ) -> None:
@@ -390,6 +402,23 @@ def test_the_ini_names_files_beside_the_tests_and_a_typed_path_stands_alone(
     assert len(items(pytester.runpytest(*quiet, "--lossproof", "losses/mine.py", "tests"))) == 31
     pytester.makeini("[pytest]\ntestpaths = tests\naddopts = --lossproof losses/mine.py\n")
     assert items(pytester.runpytest(*quiet)) == both
+
+
+def test_files_of_a_pattern_that_declare_nothing_are_left_out_and_named_ones_are_not(
+    pytester: pytest.Pytester,
+) -> None:
+    home = pytester.mkdir("losses")
+    (home / "mine.py").write_text(LOSSES.replace("import numpy as np", "from .util import np"))
+    (home / "util.py").write_text("import numpy as np\n")
+    (home / "__init__.py").write_text("from .mine import right\n")
+    pytester.makeini("[pytest]\nlossproof_files = losses/*.py\n")
+    found = pytester.runpytest("--collect-only", "-q")
+    assert found.ret == 0
+    assert len(items(found)) == 30
+    assert all(line.startswith("losses/mine.py::") for line in items(found))
+    pytester.runpytest("--lossproof=losses/util.py").assert_outcomes(errors=1)
+    pytester.makeini("[pytest]\nlossproof_files = losses/util.py\n")
+    pytester.runpytest().assert_outcomes(errors=1)
 
 
 def test_degraded_passes_unless_it_is_asked_to_fail(pytester: pytest.Pytester) -> None:

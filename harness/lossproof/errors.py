@@ -15,6 +15,7 @@ right word. `str(error)` puts the place, `file:line:column`, in front of it.
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -29,6 +30,15 @@ class Place:
 
     def __str__(self) -> str:
         return ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
+
+
+def shown(path: str) -> str:
+    """A path as it is printed: relative where it lies below the working directory."""
+    try:
+        relative = os.path.relpath(path)
+    except ValueError:  # on another drive
+        return path
+    return path if relative.startswith(os.pardir) else relative
 
 
 class LossproofError(Exception):

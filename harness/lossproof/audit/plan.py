@@ -13,15 +13,18 @@ from lossproof.audit.reuse import plan_cache
 from lossproof.audit.reuse.sources import sources_of
 from lossproof.audit.reuse.surroundings import surroundings
 from lossproof.audit.share import share
-from lossproof.errors import LossproofError, UsageError, unknown
+from lossproof.errors import LossproofError, UsageError, suggest, unknown
 from lossproof.floats import DTYPES
 from lossproof.frameworks import DEVICES, MODES, NAMES, framework
 from lossproof.implementation import (
     AdapterSkip,
     Implementation,
+    Undeclared,
     bind_target,
     bundled,
     discover,
+    is_pattern,
+    matches,
     registered,
     whole,
 )
@@ -39,7 +42,7 @@ def plan(options: Options) -> Plan:
     wrong with an adapter becomes a problem of the plan, beside what can be checked.
     """
     require_known(options)
-    targets = options.targets or (*bundled(demonstrations=False), *registered())
+    targets = _expanded(options.targets) or (*bundled(demonstrations=False), *registered())
     made = _planned(options, targets)
     # a user's own spec is known once its adapter is read
     require_conditions(options.waivers)
@@ -60,6 +63,12 @@ def _planned(options: Options, targets: Sequence[str]) -> Plan:
     return made
 
 
+def _expanded(targets: Sequence[str]) -> tuple[str, ...]:
+    """Targets with the files that match in the place of a pattern, each once; a pattern that nothing matches stays."""
+    found = [file for each in targets for file in (matches(each) if is_pattern(each) else ()) or (each,)]
+    return tuple(dict.fromkeys(found))
+
+
 def _made(options: Options, targets: Sequence[str]) -> Plan:
     if _takes_processes(options):
         forks.begin(options.frameworks or NAMES)
@@ -71,6 +80,7 @@ def _made(options: Options, targets: Sequence[str]) -> Plan:
         implementations or not made.problems
     ):  # an adapter that does not import hides its losses, and so their regimes
         require_regimes(options, (i.loss for i in implementations))
+    _require_losses(options, implementations, made)
     for implementation in implementations:
         if options.losses and implementation.loss not in options.losses:
             continue
@@ -78,6 +88,19 @@ def _made(options: Options, targets: Sequence[str]) -> Plan:
             continue
         made.cells += cells_of(implementation, options)
     return made
+
+
+def _require_losses(options: Options, implementations: Sequence[Implementation], made: Plan) -> None:
+    """Raise UsageError for a loss that no target has, where all that they have is known."""
+    wanted = [each for each in implementations if each.framework in (options.frameworks or NAMES)]
+    if not wanted or made.problems or made.skipped_adapters:
+        return
+    known = {each.loss for each in wanted}
+    for loss in options.losses:
+        if loss not in known:
+            where = ", ".join(options.targets) or "the adapters"
+            frameworks = f" for {' or '.join(options.frameworks)}" if options.frameworks else ""
+            raise UsageError(f"no implementation of '{loss}' in {where}{frameworks}{suggest(loss, known)}")
 
 
 def _takes_processes(options: Options) -> bool:
@@ -126,15 +149,26 @@ def _implementations(options: Options, targets: Sequence[str], made: Plan) -> li
             made.problems.append(Problem(str(error.place or options.targets[0]), error.message))
             return []
     found: list[Implementation] = []
+    bare: set[str] = set()
     for target in targets:
+        if is_pattern(target):
+            made.problems.append(Problem(target, f"no Python file matches '{target}'"))
+            continue
         implementations, problems = discover(target)
         found += [each for each in implementations if not _taken(each, found, made)]
         made.declared += discover(whole(target))[0]
         for problem in problems:
+            if isinstance(problem, Undeclared) and target not in options.targets:
+                bare.add(target)
+                continue
             if isinstance(problem, AdapterSkip):
                 made.skipped_adapters.append(problem)
             else:
                 made.problems.append(problem)
+    for pattern in filter(is_pattern, options.targets):
+        files = matches(pattern)
+        if files and bare.issuperset(files):
+            made.problems.append(Problem(pattern, f"no function in {', '.join(files)} has @implements"))
     return found
 
 

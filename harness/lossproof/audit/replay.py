@@ -16,7 +16,7 @@ from lossproof.checks import laws
 from lossproof.checks.trial import Cell
 from lossproof.errors import UsageError, suggest
 from lossproof.frameworks import framework
-from lossproof.implementation import Implementation, bind_target, discover, whole
+from lossproof.implementation import Implementation, bind_target, discover, importable, whole
 from lossproof.inputs.case import Array, Case
 from lossproof.spec import library
 from lossproof.spec.graph import kind_of
@@ -58,7 +58,8 @@ def _replay(finding: Finding) -> Replayed:
         return Replayed(finding, Verdict.SKIP, reason or "the implementation is no longer there", None)
     spec = library.get(finding.loss)
     cell = Cell(implementation, spec, engine, finding.device, finding.mode, finding.dtype, siblings)
-    seen = observe(cell, finding.check, case_of(finding, spec))
+    with importable(implementation.target):
+        seen = observe(cell, finding.check, case_of(finding, spec))
     if seen is None:
         return Replayed(finding, Verdict.SKIP, "the check no longer applies to the case", None)
     got = None if seen.got is None else encode(seen.got)

@@ -7,37 +7,76 @@ from typing import Any
 
 import numpy as np
 
+from lossproof.audit.named import function_of, gradient_of
+from lossproof.checks import determinism, gradient, laws, purity
 from lossproof.checks.gradient import FORWARD
 from lossproof.checks.trial import Cell, Trial
-from lossproof.implementation.targets import parse
+from lossproof.expression.node import topological
 from lossproof.inputs.case import Array, Case
+from lossproof.oracle.law import clauses
+from lossproof.spec.graph import statics_of
+from lossproof.spec.law_graph import Call
 
 
 def snippet(cell: Cell, check: str, case: Case, quantity: str) -> str:
     """A script that calls the implementation at the case and prints what it returns.
 
-    Floats are written so that they read back to the same bits. Laws are shown at the case's own inputs.
+    Floats are written so that they read back to the same bits. Laws are shown at the case's own inputs, with the
+    gradients that they are about.
     """
-    written = quantity.startswith("gradient in ") and not cell.framework.differentiates
-    lines = [*_imports(cell, written), ""]
+    law = laws.law_of(check)
+    value, gradients = _of_check(cell, quantity) if law is None else _of_law(cell, law, case)
+    written = bool(gradients) and not cell.framework.differentiates
+    (function, imported), (derivative, more) = function_of(cell), gradient_of(cell) if written else ("", [])
+    if written and not value:
+        imported = []
+    lines = [*_imports(cell), *imported, *(line for line in more if line not in imported), ""]
     arrays = dict(case.inputs) | dict(case.variables)
     lines += [f"{name} = {_array(cell, array)}" for name, array in arrays.items()]
     arguments = [*case.inputs, *(f"{k}={_value(cell, v)}" for k, v in _parameters(cell, case).items())]
-    call = f"{_function(cell)}({', '.join(arguments)})"
-    if quantity.startswith("gradient in "):
-        lines += _gradient(cell, case, call, quantity.removeprefix("gradient in "))
-    elif quantity == FORWARD:
+    call = f"{function}({', '.join(arguments)})"
+    if quantity == FORWARD:
         lines += _forward(cell, case, call)
+    elif written:
+        lines += [f"print({call})"] if value else []
+        lines.append(f"print({derivative}({', '.join(arguments)}))")
+    elif gradients:
+        # a law takes the gradient of the sum of the results
+        trial = Trial(cell, case) if law is None else Trial(cell, case, (1.0,))
+        cotangent = _array(cell, trial.cotangent)
+        lines += [line for name in gradients for line in _gradient(cell, call, name, cotangent)]
+    elif quantity.removesuffix(purity.AFTER) in case.inputs:
+        lines += [call, f"print({quantity.removesuffix(purity.AFTER)})"]
     else:
-        lines.append(f"print({call})")
-    if check.startswith("law:"):
-        lines.append(f"# {check.removeprefix('law:')}: {' '.join(cell.spec.laws[check[4:]].law.split())}")
+        lines += [f"print({call})"] * (2 if quantity == determinism.SECOND else 1)
+    if law is not None:
+        lines.append(f"# {law}: {' '.join(cell.spec.laws[law].law.split())}")
     return "\n".join(lines) + "\n"
 
 
-def _imports(cell: Cell, written: bool) -> list[str]:
-    """Those of the framework and of the function, or of its written gradient."""
-    name = _written(cell) if written else _function(cell)
+def _of_law(cell: Cell, law: str, case: Case) -> tuple[bool, list[str]]:
+    """Whether a law is about the value, and the inputs by which it takes gradients."""
+    nodes = topological(
+        [each.node for each in clauses(cell.spec, law, statics_of(cell.spec, case.parameters))]
+    )
+    sites: list[Call] = [node.attributes[0] for node in nodes if node.op == "call"]
+    asked = {site.wrt for site in sites if site.own}
+    gradients = [name for name in cell.spec.inputs if name in asked]
+    if not cell.framework.differentiates and cell.implementation.gradient is None:
+        gradients = []
+    return None in asked or not gradients, gradients
+
+
+def _of_check(cell: Cell, quantity: str) -> tuple[bool, list[str]]:
+    if quantity == gradient.DIFFERENTIATED:
+        real = (name for name, each in cell.spec.inputs.items() if each.is_real and each.differentiable)
+        return True, [next(real)]
+    if quantity.startswith("gradient in "):
+        return False, [quantity.removeprefix("gradient in ")]
+    return True, []
+
+
+def _imports(cell: Cell) -> list[str]:
     lines = {
         "numpy": ["import numpy as np"],
         "torch": ["import torch"],
@@ -47,26 +86,7 @@ def _imports(cell: Cell, written: bool) -> list[str]:
         lines.insert(1, 'jax.config.update("jax_enable_x64", True)')
     if cell.dtype == "bfloat16" and cell.framework.name == "numpy":
         lines.append("import ml_dtypes")
-    target = parse(cell.implementation.target) if cell.implementation.target else None
-    if target is None:
-        return lines
-    if target.kind == "file":
-        lines.append(f"# in the folder of {target.word}")
-        return [*lines, f"from {target.adapter} import {name}"]
-    module = str(getattr(cell.implementation.gradient, "__module__", "")) if written else ""
-    # a package need not have the gradients of its modules
-    module = module if module.startswith(f"{target.module}.") else target.module
-    return [*lines, f"from {module} import {name}"]
-
-
-def _function(cell: Cell) -> str:
-    return cell.implementation.target.rpartition(":")[2] or getattr(
-        cell.implementation.function, "__name__", "loss"
-    )
-
-
-def _written(cell: Cell) -> str:
-    return str(getattr(cell.implementation.gradient, "__name__", "gradient"))
+    return lines
 
 
 def _parameters(cell: Cell, case: Case) -> dict[str, Any]:
@@ -120,10 +140,7 @@ def _forward(cell: Cell, case: Case, call: str) -> list[str]:
     return [f"print(jax.jvp(lambda {names}: {call}, ({names},), ({along},)))"]
 
 
-def _gradient(cell: Cell, case: Case, call: str, name: str) -> list[str]:
-    if not cell.framework.differentiates:
-        return [f"print({_written(cell)}({call.partition('(')[2]})"]
-    cotangent = _array(cell, Trial(cell, case).cotangent)
+def _gradient(cell: Cell, call: str, name: str, cotangent: str) -> list[str]:
     if cell.framework.name == "torch":
         return [
             f"{name}.requires_grad_()",

@@ -21,7 +21,7 @@ from lossproof.audit.share import Share
 from lossproof.checks import answers
 from lossproof.checks.trial import Cell
 from lossproof.frameworks import framework
-from lossproof.implementation import Implementation, bind_target, discover, whole
+from lossproof.implementation import Implementation, bind_target, discover, importable, whole
 from lossproof.inputs import PROFILES
 from lossproof.oracle.verdict import DEGRADED, FAIL
 from lossproof.spec import library
@@ -199,7 +199,7 @@ def examine(
         cell, profile, settings.seed, settings.regimes, settings.every_waiver(), planned.share, false_laws,
         settings.fail_on,
     )  # fmt: skip
-    with cell.framework.one_thread():
+    with importable(i.target), cell.framework.one_thread():
         results, findings, tolerances = examination.run()
         drawn = maps.draw(cell, profile) if planned.maps else ()
     return CellFinished(

@@ -14,6 +14,9 @@ from lossproof.inputs.case import Array
 
 NAME = "determinism"
 
+SECOND = "value of the second call"
+"""The quantity of a finding about two equal calls."""
+
 
 def observe(trial: Trial) -> Observation | None:
     """Fails where a second call differs; two nans are the same."""
@@ -28,7 +31,7 @@ def observe(trial: Trial) -> Observation | None:
         return Observation(Verdict.PASS, 1)
     return Observation(
         Verdict.FAIL, 1, reason="a second call with the same inputs gives another result",
-        quantity="value of the second call", expected=first, got=second,
+        quantity=SECOND, expected=first, got=second,
     )  # fmt: skip
 
 

@@ -22,6 +22,9 @@ NAME = "gradient"
 FORWARD = "Σ cotangent · jvp"
 """The quantity of a finding in forward mode."""
 
+DIFFERENTIATED = "value while differentiated"
+"""The quantity of a finding about the value on the way that derivatives take."""
+
 
 def observe(trial: Trial) -> Observation | None:
     """None where the result's shape leaves nothing to compare; a skip where derivatives cannot be had."""
@@ -54,7 +57,7 @@ def observe(trial: Trial) -> Observation | None:
         # code may take another way while it is differentiated, and that is the way that trains
         allowed = answers.slack(spec, case)
         judgement = judge(value, trial.reference, trial.cell.working, allowed, certify=trial.certify)
-        seen = from_judgement(judgement, trial.reference, value, "value while differentiated")
+        seen = from_judgement(judgement, trial.reference, value, DIFFERENTIATED)
         found.append(replace(seen, judged=()))  # of the gradient's errors it is none
     along = trial.forward
     if along is not None:

@@ -15,6 +15,7 @@ import numpy as np
 
 from lossproof.errors import ImplementationError, UsageError, unknown
 from lossproof.floats import DTYPES, FORMATS, Format
+from lossproof.frameworks.frames import place_of
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -181,7 +182,10 @@ def user_code(step: Callable[[BaseException], str | None] = lambda _: None) -> I
         except (Exception, SystemExit) as error:
             where = step(error)
             raise ImplementationError(
-                f"{where} failed (--mode eager does without): {describe(error)}" if where else describe(error)
+                f"{where} failed (--mode eager does without): {describe(error)}"
+                if where
+                else describe(error),
+                None if where else place_of(error),
             ) from error
 
 

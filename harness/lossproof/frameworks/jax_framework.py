@@ -124,7 +124,7 @@ class JaxFramework(Imported):
             result, _ = self._run(call, ("jvp", wrt), compute, *(tangents[index] for index in wrt))
         except ImplementationError as error:
             if "forward-mode autodiff (jvp) to a custom_vjp" in str(error):
-                raise NoForwardModeError(str(error)) from error
+                raise NoForwardModeError(error.message, error.place) from error
             raise
         return np.array(result)
 

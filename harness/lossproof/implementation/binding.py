@@ -11,7 +11,7 @@ from pathlib import Path
 from types import CodeType
 from typing import TYPE_CHECKING, Any
 
-from lossproof.errors import AdapterError, LossproofError, Place, suggest, unknown
+from lossproof.errors import AdapterError, LossproofError, Place, shown, suggest, unknown
 from lossproof.floats import DTYPES, FORMATS
 from lossproof.frameworks import DEVICES, NAMES
 from lossproof.implementation.declare import Declaration, declared
@@ -167,15 +167,6 @@ def code_of(function: Any) -> CodeType | None:
     if code is None and not isinstance(plain, type):
         code = getattr(getattr(type(plain), "forward", type(plain).__call__), "__code__", None)
     return code if isinstance(code, CodeType) else None
-
-
-def shown(path: str) -> str:
-    """A path as it is printed: relative where it lies below the working directory."""
-    try:
-        relative = os.path.relpath(path)
-    except ValueError:  # on another drive
-        return path
-    return path if relative.startswith(os.pardir) else relative
 
 
 def name_of(function: Any) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from types import CodeType, FrameType
 from typing import Any, TypeVar
 
 _ATTRIBUTE = "__lossproof__"
+_DECORATED = "__lossproof_decorated__"
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -80,6 +83,7 @@ def implements(
     def declare(function: F) -> F:
         if not callable(function):
             raise TypeError(f"implements decorates a function, not {function!r}")
+        _note(function, declaration, sys._getframe(1))
         every = (*declarations(function), declaration)
         try:
             setattr(function, _ATTRIBUTE, every)
@@ -135,6 +139,50 @@ def declarations(function: Any) -> tuple[Declaration, ...]:
     if isinstance(found, tuple) and all(isinstance(each, Declaration) for each in found):
         return found
     return ()
+
+
+def shadowed(namespace: Mapping[str, Any]) -> list[tuple[str, Declaration, Declaration]]:
+    """Decorated functions that a later decorated one of their name replaced: the name, and both declarations.
+
+    namespace: of the module. A function that is kept under another name is not lost.
+    """
+    _, decorated = namespace.get(_DECORATED) or (None, [])
+    kept = {id(_plain(value)) for value in list(namespace.values())}
+    lost: list[tuple[str, Declaration, Declaration]] = []
+    for index, (function, declaration) in enumerate(decorated):
+        later = [
+            after
+            for other, after in decorated[index + 1 :]
+            if other.__qualname__ == function.__qualname__ and other is not function
+        ]
+        if id(function) not in kept and later:
+            lost.append((function.__qualname__, declaration, later[-1]))
+    return lost
+
+
+def _note(function: Any, declaration: Declaration, frame: FrameType | None) -> None:
+    """Remember a decorated function of a module with the module's code, which is another when it is loaded anew."""
+    plain = _plain(function)
+    name = getattr(plain, "__qualname__", None)
+    while frame is not None and frame.f_code.co_name != "<module>":
+        frame = frame.f_back
+    if frame is None or not isinstance(name, str) or not name.isidentifier():
+        return
+    namespace = frame.f_globals
+    if getattr(plain, "__module__", None) != namespace.get("__name__"):
+        return
+    known: tuple[CodeType | None, list[tuple[Any, Declaration]]] = namespace.get(_DECORATED, (None, []))
+    if known[0] is not frame.f_code:
+        known = namespace[_DECORATED] = (frame.f_code, [])
+    known[1].append((plain, declaration))
+
+
+def _plain(value: Any) -> Any:
+    """What a wrapper wraps."""
+    try:
+        return inspect.unwrap(value)
+    except Exception:  # a module's object may answer any attribute with any exception
+        return value
 
 
 def _names(key: str, value: Iterable[str] | str | None) -> tuple[str, ...] | None:

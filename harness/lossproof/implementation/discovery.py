@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 from lossproof.audit.results import Problem
-from lossproof.errors import AdapterError, LossproofError, Place, UsageError, suggest
+from lossproof.errors import AdapterError, LossproofError, Place, UsageError, shown, suggest
 from lossproof.frameworks import NAMES, framework
-from lossproof.implementation.binding import code_of, fitted, shown, source
-from lossproof.implementation.declare import Declaration, declarations
+from lossproof.implementation.binding import code_of, fitted, source
+from lossproof.implementation.declare import Declaration, declarations, shadowed
 from lossproof.implementation.model import Implementation
 from lossproof.implementation.targets import LibraryMissing, Target, bundled, load, parse, registered
 
-__all__ = ["AdapterSkip", "bind_target", "bundled", "discover", "registered"]
+__all__ = ["AdapterSkip", "Undeclared", "bind_target", "bundled", "discover", "registered"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,21 @@ class AdapterSkip(Problem):
 
     adapter: str = ""
     framework: str | None = None
+
+
+def _of_package(module: ModuleType) -> str:
+    """What to name in the place of a package that brings none of what its modules declare into its `__init__.py`."""
+    folders = [shown(folder) for folder in module.__path__]
+    pattern = f"a pattern of its files ('{os.path.join(folders[0], '*.py')}')" if folders else "its files"
+    return (
+        f"the package itself has no function with @implements, and its modules are not looked through; name {pattern} "
+        f"or a module of it ({module.__name__}.MODULE)"
+    )
+
+
+@dataclass(frozen=True)
+class Undeclared(Problem):
+    """An adapter declares no implementation, which is no problem of a file that a pattern matches."""
 
 
 def discover(target: str) -> tuple[list[Implementation], list[Problem]]:
@@ -42,7 +58,7 @@ def discover(target: str) -> tuple[list[Implementation], list[Problem]]:
         return [], [_skip(parsed.adapter, error)]
     except (UsageError, AdapterError) as error:
         return [], [_problem(error, target)]
-    found = list(_declared(module))
+    found = list(_declared(module, package=parsed.kind != "file"))
     if parsed.function is not None:
         try:
             chosen = _function(module, parsed, [name for name, _, _ in found])
@@ -52,8 +68,11 @@ def discover(target: str) -> tuple[list[Implementation], list[Problem]]:
         if not found:
             return [], [Problem(target, f"'{parsed.function}' has no @implements; {_ADVICE}")]
     elif not found:
-        return [], [Problem(target, f"no function here has @implements; {_ADVICE}")]
-    return _fit_all(found, parsed, module.__name__)
+        if parsed.kind == "module" and hasattr(module, "__path__"):
+            return [], [Undeclared(target, _of_package(module))]
+        return [], [Undeclared(target, f"no function here has @implements; {_ADVICE}")]
+    implementations, problems = _fit_all(found, parsed, module.__name__)
+    return implementations, [*_lost(module, parsed), *problems]
 
 
 def bind_target(target: str, loss: str, framework: str, **fixed: Any) -> Implementation:
@@ -81,16 +100,19 @@ def bind_target(target: str, loss: str, framework: str, **fixed: Any) -> Impleme
 _ADVICE = "declare one, or bind an undecorated function: TARGET:FUNCTION --spec LOSS --framework F"
 
 
-def _declared(module: ModuleType) -> Iterator[tuple[str, Any, Declaration]]:
+def _declared(module: ModuleType, *, package: bool) -> Iterator[tuple[str, Any, Declaration]]:
     """The declarations made in a module, or in a module of the package that it is, or by a helper from elsewhere on
-    a function of the module; each function once."""
+    a function of the module; each function once.
+
+    package: whether a package has what its modules declare; the `__init__.py` of one, as a file, has its own alone.
+    """
     seen: set[int] = set()
     for name, value in list(vars(module).items()):
         if id(value) in seen:
             continue
         for each in declarations(value):
             own = getattr(value, "__module__", None) == module.__name__
-            if own or _inside(each.module, module.__name__):
+            if own or (_inside(each.module, module.__name__) if package else each.module == module.__name__):
                 seen.add(id(value))
                 yield name, value, each
 
@@ -141,6 +163,17 @@ def _fit_all(
         seen.add(key)
         implementations.append(made)
     return implementations, problems
+
+
+def _lost(module: ModuleType, target: Target) -> Iterator[Problem]:
+    """What a later function of the same name replaced, which nothing can check."""
+    for name, first, last in shadowed(vars(module)):
+        if target.function in (None, name):
+            yield Problem(
+                str(Place(shown(first.path), first.line)),
+                f"{target.adapter}.{name} is declared twice: the one in line {last.line} replaces this one; "
+                "rename one of the functions",
+            )
 
 
 def _place(function: Any, declaration: Declaration, home: str) -> tuple[str, int]:

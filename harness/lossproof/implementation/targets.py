@@ -1,13 +1,15 @@
 """Targets: from a word of the command line to an imported module, and where its code lies.
 
-A target is `file.py`, `file.py:function`, `module`, `module:function`, the name of a bundled adapter, or a
-name that an installed library has registered under the entry point group `lossproof.adapters`.
+A target is `file.py`, `file.py:function`, a pattern of files (`losses/*.py`), `module`, `module:function`, the name
+of a bundled adapter, or a name that an installed library has registered under the entry point group
+`lossproof.adapters`.
 """
 
 from __future__ import annotations
 
 import ast
 import functools
+import glob
 import hashlib
 import importlib
 import importlib.machinery
@@ -24,9 +26,9 @@ from types import CodeType, ModuleType
 from typing import Literal
 
 from lossproof.builtin import content
-from lossproof.errors import AdapterError, Place, UsageError, suggest
+from lossproof.errors import AdapterError, Place, UsageError, shown, suggest
 from lossproof.frameworks.base import describe
-from lossproof.implementation.binding import shown
+from lossproof.implementation.packages import Home, home_of
 
 ENTRY_POINTS = "lossproof.adapters"
 
@@ -84,19 +86,40 @@ def parse(text: str) -> Target:
         word, function = head, tail
     if word.endswith(".py") or os.sep in word or "/" in word:
         if os.path.isdir(word):
-            raise UsageError(f"'{word}' is a directory; name a Python file in it")
+            raise UsageError(_directory(word))
         if not os.path.isfile(word):
             raise UsageError(f"no file '{word}'")
         if not word.endswith(".py"):
             raise UsageError(f"'{word}' is no Python file (its name does not end in .py)")
-        return Target("file", word, _module_name(word), word, function)
+        home = home_of(word)
+        module = home.module if home.packaged else _module_name(word)
+        return Target("file", word, module, word, function)
     if word in bundled():
         return Target("bundled", word, f"lossproof.builtin.adapters.{word}", None, function)
     if word in registered():
         return Target("registered", word, registered()[word], None, function)
+    if os.path.isdir(word) and not os.path.isfile(os.path.join(word, "__init__.py")):
+        raise UsageError(_directory(word))
     if all(part.isidentifier() for part in word.split(".")):
         return Target("module", word, word, None, function)
     raise UsageError(f"'{text}' is no file, module or adapter{suggest(word, _adapters())}")
+
+
+def _directory(word: str) -> str:
+    files = sorted(os.path.basename(path) for path in matches(os.path.join(glob.escape(word), "*.py")))
+    some = ", ".join(os.path.join(word, file) for file in files[:3]) + (", …" if len(files) > 3 else "")
+    inside = f" ({some})" if files else ", of which it has none"
+    return f"'{word}' is a directory; name Python files in it{inside} or a pattern, '{os.path.join(word, '*.py')}'"
+
+
+def is_pattern(text: str) -> bool:
+    """Whether a target stands for the files that match it (`losses/*.py`)."""
+    return any(letter in text for letter in "*?[") and not os.path.exists(text)
+
+
+def matches(pattern: str) -> tuple[str, ...]:
+    """The Python files that match a pattern, in order."""
+    return tuple(sorted(path for path in glob.glob(pattern, recursive=True) if path.endswith(".py")))
 
 
 def whole(text: str) -> str:
@@ -147,26 +170,91 @@ def load(target: Target) -> ModuleType:
         sys.path[:] = before
 
 
+@contextmanager
+def importable(target: str) -> Iterator[None]:
+    """What an adapter could import while it was loaded can be imported inside: a function may import when called."""
+    try:
+        parsed = parse(target) if target else None
+    except UsageError:  # the file is gone, and what it had is loaded
+        parsed = None
+    loaded = sys.modules.get(parsed.module) if parsed is not None else None
+    if parsed is None or (parsed.kind == "file" and _STAMP not in getattr(loaded, "__dict__", ())):
+        yield
+    elif parsed.path is not None:
+        with _siblings(Path(os.path.realpath(parsed.path)).parent, home_of(parsed.path)):
+            yield
+    else:
+        before = list(sys.path)
+        if parsed.kind == "module":
+            sys.path.insert(0, os.getcwd())
+        try:
+            yield
+        finally:
+            sys.path[:] = before
+
+
+_STAMP = "__lossproof_stamp__"
+"""On a module: when its file was written, and how long it is."""
+
+
+def is_adapter_file(module: ModuleType) -> bool:
+    """Whether a module was loaded as the file of an adapter."""
+    return _STAMP in module.__dict__
+
+
 def _load_file(path: str, name: str) -> ModuleType:
     real = os.path.realpath(path)
     stat = os.stat(real)
     stamp = (stat.st_mtime_ns, stat.st_size)
-    loaded = sys.modules.get(name)
-    if loaded is not None and getattr(loaded, "__lossproof_stamp__", None) == stamp:
-        return loaded
-    loader = _Loader(name, real)
-    spec = importlib.util.spec_from_file_location(name, real, loader=loader)
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # before it runs, as for any import: dataclasses and pickle look there
-    try:
-        with _siblings(Path(real).parent):
+    home = home_of(path)
+    with _siblings(Path(real).parent, home):
+        if home.packaged:
+            _import_package(home, path)
+        loaded = sys.modules.get(name)
+        # one that its own package has imported is as new as the package
+        if loaded is not None and getattr(loaded, _STAMP, stamp if home.packaged else None) == stamp:
+            loaded.__dict__[_STAMP] = stamp
+            return loaded
+        loader = _Loader(name, real)
+        inside = (
+            [os.path.dirname(real)] if home.packaged and os.path.basename(path) == "__init__.py" else None
+        )
+        spec = importlib.util.spec_from_file_location(
+            name, real, loader=loader, submodule_search_locations=inside
+        )
+        assert spec is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module  # before it runs, as for any import: dataclasses and pickle look there
+        try:
             loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        sys.modules.pop(name, None)
-        raise _failed(error, path) from error
-    module.__dict__["__lossproof_stamp__"] = stamp
+        except (Exception, SystemExit) as error:
+            sys.modules.pop(name, None)
+            raise _failed(error, path) from error
+        if home.package:
+            setattr(sys.modules[home.package], name.rpartition(".")[2], module)
+    module.__dict__[_STAMP] = stamp
     return module
+
+
+def _import_package(home: Home, path: str) -> None:
+    """Import the package around a file. Raises AdapterError where it fails, or has the name of another one."""
+    package = home.package or home.module
+    try:
+        if home.package:
+            importlib.import_module(package)
+    except (Exception, SystemExit) as error:
+        raise _failed(error, None) from error
+    module = sys.modules.get(package)
+    folder = Path(os.path.abspath(path)).parent
+    if module is not None and not any(
+        os.path.samefile(folder, each) for each in getattr(module, "__path__", ())
+    ):
+        where = getattr(module, "__file__", None)
+        raise AdapterError(
+            f"the package '{package}' is imported already{f' from {shown(where)}' if where else ''}; "
+            "rename one of the two",
+            Place(shown(path)),
+        )
 
 
 class _Loader(importlib.machinery.SourceFileLoader):
@@ -180,12 +268,13 @@ _imported_beside: dict[str, Path] = {}
 
 
 @contextmanager
-def _siblings(directory: Path) -> Iterator[None]:
-    """A file's directory first on sys.path. A module of the same name that an adapter in another directory
-    has imported from beside itself makes room."""
-    for name, home in list(_imported_beside.items()):
+def _siblings(beside: Path, home: Home) -> Iterator[None]:
+    """The folder beside a file, or around its package, first on sys.path. A module of the same name that an adapter
+    in another folder has imported from there makes room."""
+    directory = home.root.resolve() if home.packaged else beside
+    for name, other in list(_imported_beside.items()):
         taken = (directory / f"{name}.py").exists() or (directory / name).is_dir()
-        if home != directory and taken:
+        if other != directory and taken:
             for each in [key for key in sys.modules if key == name or key.startswith(f"{name}.")]:
                 del sys.modules[each]
             del _imported_beside[name]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lossproof.pytest_plugin.options import Asked
+from lossproof.pytest_plugin.options import Asked, Files
 from lossproof.pytest_plugin.record import RUNS
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Setting:
 class Collecting:
     """Registered where there are adapter files; keeps what their items share."""
 
-    def __init__(self, files: frozenset[Path], asked: Asked) -> None:
+    def __init__(self, files: Files, asked: Asked) -> None:
         self.files, self.asked = files, asked
         self.taken: dict[tuple[str, str, str], Path] = {}
         self._cells: Cells | None = None
@@ -87,14 +87,14 @@ class Collecting:
             return None
         from lossproof.pytest_plugin.distribute import CellScheduling
 
-        return CellScheduling(config, log, self.files)
+        return CellScheduling(config, log, self.files.every)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_collect_file(
         self, file_path: Path, parent: pytest.Collector
     ) -> Generator[None, list[pytest.Collector], list[pytest.Collector]]:
         others = yield
-        if file_path.resolve() not in self.files:
+        if file_path.resolve() not in self.files.every:
             return others
         # pytest takes any file that an argument names for one of tests
         tests = any(fnmatch.fnmatch(file_path.name, name) for name in parent.config.getini("python_files"))
@@ -110,12 +110,14 @@ class Adapter(pytest.File):
         self.collecting = collecting
 
     def collect(self) -> Iterator[Check]:
-        from lossproof.implementation import discover
-        from lossproof.implementation.binding import shown
+        from lossproof.errors import shown
+        from lossproof.implementation import Undeclared, discover
         from lossproof.report.digest import CHECKS
         from lossproof.spec import library
 
         implementations, problems = discover(shown(str(self.path)))
+        if self.path.resolve() in self.collecting.files.matched:
+            problems = [each for each in problems if not isinstance(each, Undeclared)]
         said = [f"{problem.where}: {problem.message}" for problem in problems]
         said += [taken for each in implementations if (taken := self._taken(each))]
         if mistake := self.collecting.mistaken(each.loss for each in implementations):

@@ -99,13 +99,21 @@ def read(config: pytest.Config) -> Asked:
     return asked
 
 
-def adapters(config: pytest.Config) -> frozenset[Path]:
-    """The adapter files of a run, which are added to what pytest collects.
+@dataclass(frozen=True)
+class Files:
+    """The adapter files of a run. matched: those that only a pattern names, which need not declare anything."""
+
+    every: frozenset[Path]
+    matched: frozenset[Path]
+
+
+def adapters(config: pytest.Config) -> Files | None:
+    """The adapter files of a run, which are added to what pytest collects; None where there are none.
 
     Raises pytest.UsageError for a path that is no Python file, and for a pattern that nothing matches.
     """
     typed = [_file(config.invocation_params.dir / path, path) for path in config.option.lossproof_paths]
-    known = []
+    known, matched = [], []
     for pattern in config.getini("lossproof_files"):
         found = sorted(path for path in config.rootpath.glob(pattern) if path.suffix == ".py")
         if not found:
@@ -113,13 +121,23 @@ def adapters(config: pytest.Config) -> frozenset[Path]:
                 f"lossproof_files: no Python file matches '{pattern}' in {config.rootpath}"
             )
         known += found
+        if any(letter in pattern for letter in "*?["):
+            matched += found
     if config.args_source is not config.ArgsSource.ARGS:
         # typed, a path is an argument like any other; in addopts it must not put the tests out of the run
         alone = any(word.startswith("--lossproof") for word in _typed(config)) and typed
         config.args = [*([] if alone else [*config.args, *_outside(config, known)]), *map(str, typed)]
     else:
-        config.args = [*config.args, *map(str, typed)]
-    return frozenset(path.resolve() for path in (*typed, *known))
+        # a node that an argument names in a file is all that is wanted of it
+        nodes = {_path_of(arg, config) for arg in config.args if "::" in arg}
+        config.args = [*config.args, *(str(path) for path in typed if path.resolve() not in nodes)]
+    if not (typed or known):
+        return None
+    named = {path.resolve() for path in (*typed, *(path for path in known if path not in matched))}
+    return Files(
+        frozenset(path.resolve() for path in (*typed, *known)),
+        frozenset(path.resolve() for path in matched) - named,
+    )
 
 
 def unknown(kind: str, word: str, allowed: Iterable[str]) -> str:
@@ -142,8 +160,13 @@ def _typed(config: pytest.Config) -> list[str]:
 
 def _outside(config: pytest.Config, files: Iterable[Path]) -> list[str]:
     """The files that lie in no directory which is collected anyway."""
-    homes = [Path(config.invocation_params.dir, arg.partition("::")[0]).resolve() for arg in config.args]
+    homes = [_path_of(arg, config) for arg in config.args]
     return [str(path) for path in files if not any(path.resolve().is_relative_to(home) for home in homes)]
+
+
+def _path_of(argument: str, config: pytest.Config) -> Path:
+    """The path of an argument, which may name a node in it."""
+    return Path(config.invocation_params.dir, argument.partition("::")[0]).resolve()
 
 
 def _file(path: Path, word: str) -> Path:

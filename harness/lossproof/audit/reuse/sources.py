@@ -21,7 +21,7 @@ from types import ModuleType
 from typing import Any
 
 from lossproof.errors import LossproofError
-from lossproof.implementation.targets import files_of, parse
+from lossproof.implementation.targets import files_of, is_adapter_file, parse
 
 MOST_FILES = 1000
 """An adapter that comes from more files is not remembered: to look at them all would take seconds."""
@@ -144,6 +144,8 @@ def _sources(root: ModuleType) -> Sources:
         read = _read(path, _stamp(path))
         files["" if module is root else module.__name__] = (path, read.content)
         wanted = set(read.imports(module.__package__ or ""))
+        # a package runs before its modules do, whether they name it or not
+        wanted |= {name for name in _around(module.__name__) if name in own}
         names |= {part for name in wanted for part in name.split(".")}
         if read.by_name:
             found = [each for name, each in own.items() if not name.startswith(_FILE)]
@@ -167,6 +169,12 @@ def _own(name: str, module: Any) -> bool:
     return any(isinstance(place, str) and not installed(place) for place in places)
 
 
+def _around(name: str) -> Iterator[str]:
+    """The packages around a module."""
+    while name := name.rpartition(".")[0]:
+        yield name
+
+
 def _namespace(module: ModuleType) -> list[Any]:
     """Where a package without a file of its own looks for its modules."""
     return [] if module.__dict__.get("__file__") else list(module.__dict__.get("__path__") or ())
@@ -179,7 +187,11 @@ def _of_no_adapter(own: Mapping[str, ModuleType]) -> list[ModuleType]:
         path = _path(module)
         if path is not None:
             imported |= set(_read(path, _stamp(path)).imports(module.__package__ or ""))
-    return [module for name, module in own.items() if name not in imported and not _is_adapter(name)]
+    return [
+        module
+        for name, module in own.items()
+        if name not in imported and not _is_adapter(name) and not is_adapter_file(module)
+    ]
 
 
 def _is_adapter(name: str) -> bool:
