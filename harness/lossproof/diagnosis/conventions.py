@@ -77,7 +77,11 @@ def _elsewhere(facet: Facet, samples: list[Sample], name: str, new: Callable[[An
         fit = [sample for sample in moved if sample is not None and sample.fits]
         if not fit:
             continue
-        return facet.explained(fit, facet.under(partial(_with, changes={name: new(other)})), enough=0)
+        # or that it is right elsewhere: 0 may be taken for a number that was not given
+        special = all(sample.all_right for sample in fit)
+        return special or facet.explained(
+            fit, facet.under(partial(_with, changes={name: new(other)})), enough=0
+        )
     return True
 
 

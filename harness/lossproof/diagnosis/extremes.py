@@ -100,6 +100,8 @@ def _named(
                 return Diagnosis("underflows", f"{where} is 0 where the truth is {truth:.3g}")
             if spot.name == "value":
                 sample = facet.sample(good)
+                if sample is not None and abs(steady) > 4 * abs(spot.truth(sample)):
+                    return None  # what is right up to a number stays near it
                 until = until if sample is None else f"right up to {spot.truth(sample):.4g}"
                 if math.isinf(truth) and sample is not None and abs(steady) < abs(spot.truth(sample)) / 2:
                     return Diagnosis(

@@ -12,6 +12,7 @@ from lossproof.audit.results import Diagnosis
 from lossproof.diagnosis.rays import gentle, put
 from lossproof.diagnosis.samples import Facet, Sample, wide
 from lossproof.diagnosis.spot import Spot
+from lossproof.floats import FORMATS
 from lossproof.inputs.case import Array, Case
 from lossproof.spec.model import Domain, Spec
 
@@ -19,6 +20,9 @@ MOVED = (Domain.REAL, Domain.EXTENDED_REAL, Domain.EMBEDDING)
 
 MOVES = (1.0, 2.0**-4)
 """What depends on ties alone goes with the smaller move as with the larger; what cancels beside them does not."""
+
+SLIGHT = 2.0**-10
+"""And finite results with one at which something small that was added still shows, in a format that holds it."""
 
 
 def undefined_at_ties(facet: Facet, failing: Sample, spot: Spot) -> Diagnosis | None:
@@ -42,23 +46,24 @@ def wrong_at_ties(facet: Facet, failing: Sample, spot: Spot) -> Diagnosis | None
     got, truth = spot.got(failing), spot.truth(failing)
     if not (math.isfinite(got) and math.isfinite(truth)) or not _tied(facet.cell.spec, failing.case):
         return None
-    why = _goes(facet, failing, spot)
+    fine = FORMATS[facet.cell.dtype].unit_roundoff < SLIGHT**2
+    why = _goes(facet, failing, spot, (*MOVES, SLIGHT) if fine else MOVES)
     if why is None:
         return None
     shown = f"{spot.told} at {list(spot.place)} is {got:.6g} where the truth is {truth:.6g}"
     return Diagnosis("wrong at ties", f"{shown}; it is right when {why}")
 
 
-def _goes(facet: Facet, failing: Sample, spot: Spot) -> str | None:
+def _goes(facet: Facet, failing: Sample, spot: Spot, moves: tuple[float, ...] = MOVES) -> str | None:
     """With which inputs moved, by much and by little, the result at the spot is right."""
     spec = facet.cell.spec
     for base in (gentle(spec, failing.case), failing.case):
         sample = facet.sample(base)
         if sample is None or not sample.fits or not spot.wrong(sample):
             continue
-        far, near = _apart(spec, base, MOVES[0]), _apart(spec, base, MOVES[1])
-        for (much, why), (little, _) in zip(far, near, strict=True):
-            if _right(facet, much, spot) and _right(facet, little, spot):
+        for moved in zip(*(_apart(spec, base, share) for share in moves), strict=True):
+            if all(_right(facet, case, spot) for case, _ in moved):
+                why: str = moved[0][1]
                 return why
     return None
 

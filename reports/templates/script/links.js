@@ -26,7 +26,7 @@ follow();
 // a formula that scrolls in itself can be reached by the keyboard; one that has room is no stop on the way
 const reachable = () => {
   for (const each of all('details[open] .math.scroll')) {
-    if (each.scrollWidth > each.clientWidth) each.tabIndex = 0;
+    if (each.scrollWidth > each.clientWidth || each.scrollHeight > each.clientHeight) each.tabIndex = 0;
     else each.removeAttribute('tabindex');
   }
 };
