@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -125,15 +124,12 @@ def findings_of(ledger: Ledger, keep: set[str], pool: tuple[int, ...]) -> dict[s
 
 
 def _failures(ledger: Ledger) -> dict[str, list[tuple[Case, Observation]]]:
-    """By check, the cases on which it failed: the first of each regime, then the second of each, and so on."""
-    rows: dict[str, list[list[tuple[Case, Observation]]]] = {}
+    """By check, the cases on which it failed."""
+    found: dict[str, list[tuple[Case, Observation]]] = {}
     for (check, _), row in ledger.rows.items():
         if row.failed:
-            rows.setdefault(check, []).append(row.failed)
-    return {
-        check: [each for turn in itertools.zip_longest(*failed) for each in turn if each is not None]
-        for check, failed in rows.items()
-    }
+            found.setdefault(check, []).extend(row.failed)
+    return found
 
 
 def _with_worst(seen: Observation, failed: list[Observation]) -> Observation:

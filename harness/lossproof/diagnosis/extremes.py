@@ -21,6 +21,9 @@ from lossproof.diagnosis.ties import wrong_at_ties
 from lossproof.floats import FORMATS
 from lossproof.inputs.case import Case
 
+FAR = 32.0
+"""How much larger than the last right value the one can be at which values stay: 100 after 16, where 1 − p is 0."""
+
 
 def at_extremes(facet: Facet, failing: Sample) -> Diagnosis | None:
     """The mistake of a case that ordinary inputs do not show."""
@@ -100,7 +103,7 @@ def _named(
                 return Diagnosis("underflows", f"{where} is 0 where the truth is {truth:.3g}")
             if spot.name == "value":
                 sample = facet.sample(good)
-                if sample is not None and abs(steady) > 4 * abs(spot.truth(sample)):
+                if sample is not None and abs(steady) > FAR * abs(spot.truth(sample)):
                     return None  # what is right up to a number stays near it
                 until = until if sample is None else f"right up to {spot.truth(sample):.4g}"
                 if math.isinf(truth) and sample is not None and abs(steady) < abs(spot.truth(sample)) / 2:

@@ -69,7 +69,7 @@ def _without_zeros(samples: list[Sample]) -> list[Sample]:
     ]
 
 
-TRIED = 3
+TRIED = 8
 """So many failing cases are looked at for what ordinary inputs do not show."""
 
 
