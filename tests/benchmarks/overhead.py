@@ -19,8 +19,7 @@ from lossproof.frameworks import Call, Outcome, framework
 from lossproof.inputs import Case
 
 from .pipeline import Pipeline, implementation
-from .rows_per_second import SHARE
-from .scale import FULL, Scale, Shape, in_turns, median, named, shown
+from .scale import FULL, SHARE, Scale, Shape, in_turns, median, named, shown
 
 LETTER, TITLE = "b", "verification over the implementation's own calls"
 SHAPES: tuple[Shape, ...] = ((256, 16), (256, 128), (8, 128_256))

@@ -110,12 +110,11 @@ class Pipeline:
 
     def during(self, regimes: Sequence[str], turn: int, end: float) -> Times:
         """As many runs as begin before a time (time.perf_counter), one at least; no two turns share a seed."""
-        times = Times()
-        for number in itertools.count(turn * MOST_RUNS):
-            times.add(self.run(regimes, number))
-            if time.perf_counter() >= end:
-                return times
-        raise AssertionError
+        seeds = itertools.count(turn * MOST_RUNS)
+        times = self.run(regimes, next(seeds))
+        while time.perf_counter() < end:
+            times.add(self.run(regimes, next(seeds)))
+        return times
 
     def run(
         self,

@@ -22,14 +22,12 @@ from lossproof.frameworks import framework
 
 from . import baseline
 from .pipeline import Pipeline, Times, implementation
-from .scale import FULL, Scale, Shape, in_turns, median, named, ratio, seconds, shown
+from .scale import FULL, SHARE, Scale, Shape, in_turns, median, named, ratio, seconds, shown
 
 LETTER, TITLE = "a", "verified rows a second"
 SHAPES: tuple[Shape, ...] = ((64, 16), (256, 16), (256, 128), (8, 128_256))
 MOST_DRAWN = 1000
 """Hypothesis draws no rows of more numbers."""
-SHARE = 0.02
-"""The part of a row's budget that one measurement of ordinary inputs or by hand is to take in a turn."""
 
 
 def measure(scale: Scale = FULL, shapes: tuple[Shape, ...] = SHAPES) -> list[dict[str, Any]]:

@@ -21,6 +21,9 @@ class Scale:
 
 
 FULL = Scale()
+SHARE = 0.02
+"""The part of a row's budget that one measurement of ordinary inputs or by hand is to take in a turn."""
+
 TINY = Scale(rounds=1, seconds=0.0)
 """One turn of everything: for the tests of the benchmarks."""
 

@@ -15,7 +15,7 @@ from lossproof.audit.results import Diagnosis
 from lossproof.diagnosis.samples import Facet, Sample
 from lossproof.floats import FORMATS
 from lossproof.inputs.case import Case
-from lossproof.spec.model import Spec
+from lossproof.spec.model import Parameter, Spec
 
 SMALL = (1e-12, 1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
 """What people add so that nothing divides by zero."""
@@ -68,10 +68,9 @@ def _elsewhere(facet: Facet, samples: list[Sample], name: str, new: Callable[[An
     parameter, given = facet.cell.spec.parameters[name], samples[0].case.parameters
     if name not in facet.cell.implementation.free or parameter.integer:
         return True
-    low, high = parameter.range or (-np.inf, np.inf)
     for number in OTHERS:
         other = {**given, name: number}
-        if not low <= number <= high or number == given[name] or new(other) == number:
+        if not _allowed(parameter, number) or number == given[name] or new(other) == number:
             continue
         moved = [facet.sample(replace(sample.case, parameters=other)) for sample in samples[:2]]
         fit = [sample for sample in moved if sample is not None and sample.fits]
@@ -83,6 +82,11 @@ def _elsewhere(facet: Facet, samples: list[Sample], name: str, new: Callable[[An
             fit, facet.under(partial(_with, changes={name: new(other)})), enough=0
         )
     return True
+
+
+def _allowed(parameter: Parameter, number: float) -> bool:
+    low, high = parameter.range or (-np.inf, np.inf)
+    return low <= number <= high and (not parameter.integer or number == int(number))
 
 
 def built_in(facet: Facet, samples: list[Sample]) -> Diagnosis | None:
@@ -98,11 +102,8 @@ def built_in(facet: Facet, samples: list[Sample]) -> Diagnosis | None:
         for name, parameter in own.items():
             if parameter.kind != "number" or given[name] is None:
                 continue
-            low, high = parameter.range or (-np.inf, np.inf)
             for number in COMMON:
-                if number == given[name] or not low <= number <= high:
-                    continue
-                if parameter.integer and number != int(number):
+                if number == given[name] or not _allowed(parameter, number):
                     continue
                 tried = {**changes, name: int(number) if parameter.integer else number}
                 if facet.explained(samples, facet.under(partial(_with, changes=tried))):

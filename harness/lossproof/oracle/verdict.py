@@ -121,8 +121,9 @@ def judge(
     ratio = _ratio(error, reference.attainable, known)
     sure = 2.0**PASS_BITS - LIMIT
     if np.maximum.reduce(ratio, axis=None, initial=0.0) <= sure:
-        verdicts = np.zeros(known.shape, np.int8) if reference.decided else _undecided(known)
-        return Judgement(verdicts, ratio, None, reference.middle, reference.attainable, reference.storage)
+        return Judgement(
+            _passed(known), ratio, None, reference.middle, reference.attainable, reference.storage
+        )
     doubtful = ratio > sure
     unknown = np.full(int(np.count_nonzero(doubtful)), np.nan)
     rule = _Rule(
@@ -177,15 +178,18 @@ def _settled(
     holds = rule.holds()
     blamed = np.where(np.any(holds, axis=0), DEGRADED, FAIL)
     passed = np.where(decided, PASS, UNDECIDED)
-    verdicts = np.zeros(known.shape, np.int8) if reference.decided else _undecided(known)
+    verdicts = _passed(known)
     verdicts[doubtful] = np.where(decided & (rule.ratio > 2.0**PASS_BITS), blamed, passed)
     grounds = np.zeros(known.shape, np.int8)
     grounds[doubtful] = np.argmax(holds, axis=0)
     return Judgement(verdicts, ratio, grounds, middle, attainable, reference.storage)
 
 
-def _undecided(known: Array) -> Array:
-    return np.where(known, PASS, UNDECIDED).astype(np.int8)
+def _passed(known: Array) -> Array:
+    """The verdicts where nothing is doubtful."""
+    found = np.full(known.shape, PASS, np.int8)
+    found[~known] = UNDECIDED
+    return found
 
 
 @dataclass(frozen=True)
@@ -223,11 +227,10 @@ class _Rule:
         one, and not there for a number that is exactly 0.
         """
         finite = np.isfinite(self.error)
-        attainable = self._with_room(room)
         with np.errstate(invalid="ignore", over="ignore"):
             found = [
                 self.of_few_bits(room),
-                finite & (self.error <= room * 2.0**PASS_BITS * (attainable + self.excuse)),
+                finite & (self.error <= room * 2.0**PASS_BITS * (self._with_room(room) + self.excuse)),
                 finite & (self.error <= room * self.slack),
             ]
             if self.storage.precision < self.working.precision:
