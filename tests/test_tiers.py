@@ -19,10 +19,10 @@ from lossproof.expression.size import Size
 from lossproof.floats import DTYPES, FORMATS, Format, working_format
 from lossproof.inputs import PROFILES, Case, draw, expand, regimes_of
 from lossproof.inputs.anatomy import Family, anatomy
-from lossproof.oracle import reference, vector_tier, wide
+from lossproof.oracle import reference, structure, vector_tier, wide
 from lossproof.oracle.fused import fused
 from lossproof.oracle.point import Point
-from lossproof.oracle.radius import Radii, Term
+from lossproof.oracle.radius import Radii, Term, spread
 from lossproof.oracle.reference import Evaluation, Reference
 from lossproof.oracle.rounding import Rounding
 from lossproof.oracle.running_error import Families
@@ -248,10 +248,11 @@ def test_what_is_blamed_is_certified_whatever_the_shape(
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_steps_that_are_put_together_come_out_the_same_to_the_bit(
-    dtype: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("loss", ["cross_entropy", "z_loss", "kl_divergence_from_logits", "info_nce"])
+def test_steps_that_are_put_together_come_out_the_same(
+    loss: str, dtype: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spec, seen = library.get("cross_entropy"), 0
+    spec, seen = library.get(loss), 0
     for regime in regimes_of(spec):
         for recipe in draw(spec, regime, PROFILES["quick"], 3, 2):
             for evaluation, node, extra in questions(spec, expand(spec, recipe, dtype), False).values():
@@ -261,12 +262,47 @@ def test_steps_that_are_put_together_come_out_the_same_to_the_bit(
                     patched.setattr(vector_tier, "fused", list)
                     apart = tiers[1].evaluate([node], extra)
                 for a, b in zip(together, apart, strict=True):
-                    for part in ("middle", "radius", "undefined"):
-                        assert (
-                            np.asarray(getattr(a, part)).tobytes() == np.asarray(getattr(b, part)).tobytes()
-                        )
+                    assert np.array_equal(np.isnan(a.middle), np.isnan(b.middle))
+                    assert np.all((a.middle == b.middle) | np.isnan(a.middle))
+                    with np.errstate(over="ignore"):
+                        signs = (np.signbit(wide.view(each.middle)) for each in (a, b))
+                        assert np.all(np.equal(*signs) | np.isnan(a.middle))
+                    np.testing.assert_allclose(a.radius, b.radius, rtol=1e-6)
+                    assert np.array_equal(np.asarray(a.undefined), np.asarray(b.undefined))
                 seen += fused([node]) != [node]
     assert seen
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("uncertain", [0.0, 1e-6, 1e-3])
+def test_the_radius_of_a_scaled_softmax_is_that_of_its_steps(dtype: str, uncertain: float) -> None:
+    """Weights and factors on both sides of the smallest normal number, and factors that are 0."""
+    rng, fmt = np.random.default_rng(2), FORMATS[dtype]
+    rules = Radii(Rounding.of(fmt), Families())
+    logits = rng.normal(size=(200, 5)) * 10.0 ** rng.uniform(-1, 2.3, (200, 1))
+    size = 2.0 ** rng.uniform(-min(1.5 * fmt.emax, 900), min(fmt.emax / 2, 60), (200, 1))
+    factor = np.where(rng.uniform(size=(200, 1)) < 0.2, 0.0, size * rng.choice([-1.0, 1.0], (200, 1)))
+    put, index = rng.normal(size=200), rng.integers(0, 5, 200)
+    x = Term(logits, logits, uncertain * np.abs(logits) if uncertain else 0.0, False)
+    s = Term(factor, factor, uncertain * np.abs(factor) if uncertain else 0.0, False)
+    g = Term(put, put, uncertain * np.abs(put) if uncertain else 0.0, False)
+    with np.errstate(all="ignore"):
+        weights = SoftmaxFamily.of(logits, 1).shares
+        products, numbers = weights * factor, structure.scatter(put, index, 5)
+        by_steps = rules.rule("mul")(
+            products, Term(weights, weights, rules.rule("softmax")(weights, x, 1), False), s
+        )
+        np.testing.assert_allclose(rules.rule("scaled_softmax")(products, x, s, 1), by_steps, rtol=1e-6)
+        width = structure.scatter(spread(g.radius, put.shape), index, 5)
+        by_steps = rules.rule("sub")(
+            numbers - products,
+            Term(numbers, numbers, width, False),
+            Term(products, products, by_steps, False),
+        )
+        at_once = rules.rule("less_scaled_softmax")(
+            numbers - products, x, s, g, Term(index, index, 0.0, False), 1
+        )
+        np.testing.assert_allclose(at_once, by_steps, rtol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from lossproof.audit import memory
 from lossproof.audit.results import Verdict
 from lossproof.checks import Check, accuracy, answers, finiteness, gradient
 from lossproof.checks.cell import Cell
@@ -42,7 +43,10 @@ def implementation(name: str) -> Implementation:
 
 @dataclass
 class Times:
-    """Seconds of each step, and what came of it. blamed: observations that a right loss may not have."""
+    """Seconds of each step, and what came of it.
+
+    expand: stacks are joined in it too. blamed: observations that a right loss may not have.
+    """
 
     draw: float = 0.0
     expand: float = 0.0
@@ -67,6 +71,7 @@ class Pipeline:
 
     def __init__(self, implementation: Implementation, shape: Shape, engine: Any = None) -> None:
         """engine: the framework, where it is another object than lossproof's own."""
+        memory.keep_freed()  # as each process of an audit does
         self.spec, self.shape = library.get(LOSS), shape
         engine = engine or framework(implementation.framework)
         self.cell = Cell(implementation, self.spec, engine, "cpu", "eager", DTYPE)
@@ -134,9 +139,9 @@ class Pipeline:
             begun, before = time.perf_counter(), times.rows
             recipes = self.recipes(regime, seed, count)
             drawn = time.perf_counter()
-            cases = [self.case(recipe) for recipe in recipes]
+            trials = self.trials([self.case(recipe) for recipe in recipes])
             expanded = time.perf_counter()
-            for trial in self.trials(cases):
+            for trial in trials:
                 self.judge(trial, times)
             checked = time.perf_counter()
             times.draw += drawn - begun

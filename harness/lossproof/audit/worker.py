@@ -110,6 +110,7 @@ def start() -> None:
     One thread each, and no grab of a GPU's whole memory.
     """
     memory.own, memory.inherited = True, memory.resident()
+    memory.keep_freed()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     # JAX compiles every operation for every shape, eager mode too: most of a run's time, and the same each time

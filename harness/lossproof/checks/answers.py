@@ -62,8 +62,10 @@ def _void(spec: Spec, case: Case, rows: str | None) -> Array | None:
 
 def _illegal(spec: Spec, case: Case, name: str) -> Array | None:
     """Entries of a real input that are nan or +inf and may not be; None where there are none."""
-    array = case.inputs[name].astype(np.float64)
-    if np.max(array, initial=-np.inf) < np.inf:
+    array = case.inputs[name]
+    if array.dtype.isbuiltin != 1:  # bfloat16
+        array = array.astype(np.float64)
+    if np.maximum.reduce(array, axis=None, initial=-np.inf) < np.inf:
         return None
     bad = np.asarray(np.isnan(array) | (array == np.inf))
     free = unread(spec, name, case.inputs, case.parameters)

@@ -17,7 +17,7 @@ from lossproof.spec.model import Spec
 SEVERAL = "several"
 """The regime of a stack of cases from different regimes."""
 
-MOST = 65_536
+MOST = 131_072
 """The most elements of an input of a stack."""
 
 SHARED = 2

@@ -23,7 +23,8 @@ from lossproof.oracle.point import Point
 from lossproof.oracle.radius import spread
 from lossproof.oracle.rounding import NO_ROUNDING, Array, Radius, Rounding
 from lossproof.oracle.running_error import Ball, Families, RunningError
-from lossproof.oracle.wide import LEAST, MOST, wide_dtype
+from lossproof.oracle.softmax_family import LEAST
+from lossproof.oracle.wide import MOST, wide_dtype
 
 NARROW = 2.0**-10
 """A truth is decided when its radius is this small a part of a roundoff of the format."""

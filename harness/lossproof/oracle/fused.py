@@ -12,7 +12,8 @@ from lossproof.expression.node import Node, topological
 
 
 def fused(nodes: Sequence[Node]) -> list[Node]:
-    """The same graphs, with the logarithm of one class's probability where that of every class was worked out."""
+    """The same graphs, with the logarithm of one class's probability where that of every class was worked out, and a
+    softmax times a number for each row, or numbers at an index of each row less that, as one step."""
     return list(_fused(tuple(nodes)))
 
 
@@ -30,9 +31,25 @@ def _rewritten(node: Node, args: tuple[Node, ...]) -> Node:
         (axis,) = args[0].attributes
         if len(family.shape) > 1 and axis == len(family.shape) - 1:
             return Node.make("take_log_softmax", (family, index), (axis,), node.shape, node.kind)
+    if node.op == "mul":
+        for weights, factor in (args, args[::-1]):
+            if weights.op == "softmax" and _of_rows(weights, factor):
+                return Node.make(
+                    "scaled_softmax", (weights.args[0], factor), weights.attributes, node.shape, node.kind
+                )
+    if node.op == "sub" and args[0].op == "scatter" and args[1].op == "scaled_softmax":
+        operands = *args[1].args, *args[0].args
+        return Node.make("less_scaled_softmax", operands, args[1].attributes, node.shape, node.kind)
     if args == node.args:
         return node
     return Node.make(node.op, args, node.attributes, node.shape, node.kind)
+
+
+def _of_rows(weights: Node, factor: Node) -> bool:
+    """Whether a factor is one number for each row of weights [N, V]."""
+    if len(weights.shape) != 2 or weights.attributes != (1,) or len(factor.shape) != 2:
+        return False
+    return factor.shape[0] == weights.shape[0] and factor.shape[1].number == 1
 
 
 @functools.lru_cache(maxsize=4096)

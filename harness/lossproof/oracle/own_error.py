@@ -13,7 +13,7 @@ import numpy as np
 from lossproof.floats import Format
 from lossproof.oracle.radius import Radii, Term
 from lossproof.oracle.rounding import Array, Radius, Rounding, exact
-from lossproof.oracle.wide import LEAST
+from lossproof.oracle.softmax_family import LEAST
 
 
 def own_rounding(fmt: Format) -> Rounding:

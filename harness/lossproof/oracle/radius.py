@@ -20,6 +20,7 @@ import numpy as np
 
 from lossproof.oracle import structure
 from lossproof.oracle.rounding import Array, Radius, Rounding, Settle, exact
+from lossproof.oracle.scaled_softmax import SLIGHT, ScaledSoftmax
 from lossproof.oracle.softmax_family import SoftmaxFamily
 
 
@@ -435,11 +436,9 @@ class Radii:
     def _softmax(self, out: Array, x: Term, axis: int) -> Radius:
         found = self._family(x.view, axis)
         shifts, _ = self._shifts(found, x)
-        total = self._total(found, x, lambda: shifts)
-        others = np.where(total < 1, total / (1 - np.minimum(total, 0.999)), np.nan) + self.rounding.step
-        widest = -found.least * self.rounding.step if exact(x.radius) else float(shifts.max(initial=0.0))
-        if widest <= 2.0**-8:
-            shifts *= 1 + 2.0**-8
+        others = self._others(found, x, shifts)
+        if self._widest(found, None if exact(x.radius) else shifts) <= SLIGHT:
+            shifts *= 1 + SLIGHT
             shifts += others
             shifts *= out
             return self.rounding.finish(out, shifts, positive=True)
@@ -448,8 +447,55 @@ class Radii:
         radius = np.where(shifts <= 1.0, near, np.where(exact(x.radius), out, far))
         if not exact(x.radius):
             most = self._most_of_one(found, shifts)
-            radius = np.where(total < 1, np.minimum(radius, most), most)
+            radius = np.where(np.isnan(others), most, np.minimum(radius, most))
         return self._finish(out, np.where(np.isneginf(found.shifted), 0.0, radius))
+
+    def _scaled_softmax(self, out: Array, x: Term, factor: Term, axis: int) -> Radius:
+        simple = self._simple(x, factor, axis)
+        if simple is not None:
+            return simple.radius(out)
+        shares = self._family(x.view, axis).shares
+        weights = Term(shares, shares, self._softmax(shares, x, axis), binary=False)
+        return self._mul(out, weights, factor)
+
+    def _less_scaled_softmax(
+        self, out: Array, x: Term, factor: Term, put: Term, index: Term, axis: int
+    ) -> Radius:
+        simple = self._simple(x, factor, axis)
+        if simple is not None:
+            return simple.radius_of_difference(out, put.radius, index.view)
+        shares = self._family(x.view, axis).shares
+        products = shares * factor.view
+        scaled = Term(products, products, self._scaled_softmax(products, x, factor, axis), binary=False)
+        numbers, radius = (
+            structure.scatter(part, index.view, out.shape[1])
+            for part in (put.view, spread(put.radius, put.view.shape))
+        )
+        return self._sub(out, Term(numbers, numbers, radius, binary=False), scaled)
+
+    def _simple(self, x: Term, factor: Term, axis: int) -> ScaledSoftmax | None:
+        """A softmax and its factors, where the radius of their product is in proportion to it."""
+        found = self._family(x.view, axis)
+        shifts = None if exact(x.radius) else self._shifts(found, x)[0]
+        if not self._widest(found, shifts) <= SLIGHT:
+            return None
+        others = self._others(found, x, shifts)
+        scaled = ScaledSoftmax(found, shifts, others, factor.view, factor.radius, self.rounding)
+        return scaled if scaled.simple else None
+
+    def _widest(self, found: SoftmaxFamily, shifts: Array | None) -> float:
+        """The largest radius of a shifted entry. shifts: None where each is off by a step alone."""
+        return -found.least * self.rounding.step if shifts is None else float(shifts.max(initial=0.0))
+
+    def _others(self, found: SoftmaxFamily, x: Term, shifts: Array | None) -> Array:
+        """The relative radius that the weights of a row share; nan where it is not known."""
+
+        def ask() -> Array:
+            assert shifts is not None
+            return shifts
+
+        total = self._total(found, x, ask)
+        return np.where(total < 1, total / (1 - np.minimum(total, 0.999)), np.nan) + self.rounding.step
 
     def _most_of_one(self, found: SoftmaxFamily, shifts: Array) -> Array:
         """What a weight can be at most: 1, however uncertain the shifts, and less far below the maximum.

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import partial
+from functools import cache, partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -90,7 +90,6 @@ class RunningError:
         self._rules = [radii(rounding, families) for rounding in roundings]
         self._own, self._own_radius = own, own_radius
         self._exact: tuple[Radius, ...] = (0.0,) * len(self.roundings)
-        self._operations: dict[str, Callable[..., Ball]] = {}
 
     # leaves
 
@@ -117,20 +116,8 @@ class RunningError:
     # operations
 
     def operation(self, op: str) -> Callable[..., Ball]:
-        found = self._operations.get(op)
-        if found is None:
-            found = self._operations[op] = self._operation(op)
-        return found
-
-    def _operation(self, op: str) -> Callable[..., Ball]:
-        if op in structure.OPERATIONS:
-            return partial(self._structural, structure.OPERATIONS[op])
-        if op in COMPARED:
-            return partial(self._compare, op)
-        if op in LOGIC:
-            return partial(self._logic, op)
-        named: Callable[..., Ball] | None = getattr(self, f"_{op}", None)
-        return partial(self._step_of, op) if named is None else named
+        # not kept: a method kept by its object is a cycle, which holds every array until the collector comes by
+        return partial(_operation(op), self)
 
     def _step_of(self, op: str, *args: Any) -> Ball:
         balls = [arg for arg in args if isinstance(arg, Ball)]
@@ -143,7 +130,7 @@ class RunningError:
             for place, rules in enumerate(self._rules)
         )
         found = Ball(mid, view, radii)
-        if op == "softmax":
+        if op in ("softmax", "scaled_softmax", "less_scaled_softmax"):
             return self._unknown_weights(balls[0], attributes[0], found)
         return self._unknown_at_kinks(op, balls, attributes, found) if op in _KINKED else found
 
@@ -298,6 +285,20 @@ class RunningError:
             return found
         mid = self._with_nan(found.mid, near)
         return Ball(mid, self.view(mid), found.radii)
+
+
+@cache
+def _operation(op: str) -> Callable[..., Ball]:
+    """An operation, as a function of the arithmetic and of the operands."""
+    named: Callable[..., Ball] | None = getattr(RunningError, f"_{op}", None)
+    if op in structure.OPERATIONS:
+        move = structure.OPERATIONS[op]
+        return lambda self, *args: self._structural(move, *args)
+    if op in COMPARED:
+        return lambda self, *args: self._compare(op, *args)
+    if op in LOGIC:
+        return lambda self, *args: self._logic(op, *args)
+    return named or (lambda self, *args: self._step_of(op, *args))
 
 
 _KINKED = frozenset({"step", "slope_abs", "sign", "argmax_weight"})

@@ -10,6 +10,12 @@ import numpy as np
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+LEAST = 5e-324
+"""What stands for a positive number below the range of float64."""
+
+SAFE = -700.0
+"""The exponential of a number above it is far from underflow."""
+
 
 @dataclass(frozen=True)
 class SoftmaxFamily:
@@ -32,6 +38,15 @@ class SoftmaxFamily:
         return SoftmaxFamily(axis, top, shifted, weights, np.add.reduce(weights, axis=axis, keepdims=True))
 
     @cached_property
+    def shares(self) -> Array:
+        """weights / total: the softmax; 0 at −∞ alone."""
+        found = np.asarray(self.weights / self.total)
+        if self.least > SAFE:
+            return found
+        gone = (found == 0) & np.isfinite(self.shifted)
+        return np.where(gone, LEAST, found) if gone.any() else found
+
+    @cached_property
     def log_total(self) -> Array:
         return np.asarray(np.log(self.total))
 
@@ -43,9 +58,9 @@ class SoftmaxFamily:
     @cached_property
     def moment(self) -> Array:
         """Σ weights · |shifted|: how far the sum moves for a relative error of the shifts; 0 at −∞."""
-        products = self.weights * self.shifted
-        total = np.add.reduce(products, axis=self.axis, keepdims=True)
+        total = np.vecdot(self.weights, self.shifted, axis=self.axis)  # type: ignore[call-overload]
         if np.isnan(total).any():
-            products = np.where(self.weights == 0, 0.0, products)
-            total = np.add.reduce(products, axis=self.axis, keepdims=True)
-        return np.negative(total)
+            total = np.add.reduce(
+                np.where(self.weights == 0, 0.0, self.weights * self.shifted), axis=self.axis
+            )
+        return np.asarray(np.negative(np.expand_dims(total, self.axis)))

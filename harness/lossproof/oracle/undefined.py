@@ -73,6 +73,8 @@ def _doubt(
         inherited, doubt = (_any_in(each, axes, keep) for each in (_nan(balls[0]), passed[0]))
     elif node.op == "take_log_softmax":
         inherited, doubt = (_any_in(each, fixed[0], False) for each in (_nan(balls[0]), passed[0]))
+    elif node.op in ("scaled_softmax", "less_scaled_softmax"):
+        inherited, doubt = (_scaled(masks, balls, nan.shape) for masks in ([*map(_nan, balls)], passed))
     elif node.op in IN_AXES:
         inherited, doubt = (_any_in(each, fixed[0], True) for each in (_nan(balls[0]), passed[0]))
     elif node.op == "matmul":
@@ -113,6 +115,14 @@ def _any_in(mask: Array, axes: Any, keep: bool) -> Array:
 def _products(x: Array, y: Array) -> Array:
     """Which products of a row and a column have a part in a mask."""
     return _any_in(x, -1, True) | _any_in(y, -2, True)
+
+
+def _scaled(masks: Sequence[Array], balls: Sequence[Ball], shape: tuple[int, ...]) -> Array:
+    """What has a part in a mask of a softmax's entries, of factors, and of numbers at an index of each row."""
+    found = _any_in(masks[0], -1, True) | masks[1]
+    if len(masks) > 2:
+        return np.asarray(found | structure.scatter(masks[2], balls[3].mid, shape[-1]))
+    return np.broadcast_to(found, shape)
 
 
 def _zero(ball: Ball) -> Array:

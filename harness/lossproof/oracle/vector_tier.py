@@ -27,7 +27,7 @@ Each step in the wide format is off by at most a few of its units, 2^-28 of a st
 in NumPy's order in place of pairwise ones, up to 2^17 terms one by one.
 """
 
-CHUNK = 2**16
+CHUNK = 2**17
 """Entries of the widest array that is worked on at once, so that the arrays of a step stay in the cache."""
 
 KEPT = 2**21

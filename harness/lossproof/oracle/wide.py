@@ -16,15 +16,9 @@ import numpy as np
 
 from lossproof.floats import Format
 from lossproof.oracle import structure
-from lossproof.oracle.softmax_family import SoftmaxFamily
+from lossproof.oracle.softmax_family import LEAST, SoftmaxFamily
 
 Array = np.ndarray[Any, np.dtype[Any]]
-
-LEAST = 5e-324
-"""What stands for a positive number below the range of float64."""
-
-SAFE = -700.0
-"""The exponential of a number above it is far from underflow."""
 
 MOST = float(np.finfo(np.float64).max)
 """What stands for a finite number past it."""
@@ -210,9 +204,19 @@ class WideArithmetic:
         return np.asarray(structure.take(found.shifted, index) - np.squeeze(found.log_total, axis))
 
     def softmax(self, x: Array, axis: int) -> Array:
-        found = self._family(x, axis)
-        share = found.weights / found.total
-        return share if found.least > SAFE else np.asarray(_nonzero(share, found.shifted))
+        return self._family(x, axis).shares
+
+    def scaled_softmax(self, x: Array, factor: Array, axis: int) -> Array:
+        """A softmax times a number for each row."""
+        return self.softmax(x, axis) * factor
+
+    def less_scaled_softmax(self, x: Array, factor: Array, put: Array, index: Array, axis: int) -> Array:
+        """Numbers at an index of each row, zeros elsewhere, less such products."""
+        found, place = self.softmax(x, axis) * np.negative(factor), index[:, None]
+        if np.any(factor == 0) or np.isneginf(self._family(x, axis).least):
+            found += 0.0  # a zero is not negative
+        np.put_along_axis(found, place, put[:, None] + np.take_along_axis(found, place, axis), axis)
+        return found
 
     def sort(self, x: Array, axis: int) -> Array:
         return np.sort(x, axis=axis)
