@@ -160,8 +160,29 @@ def test_maps_and_planes_are_there_where_they_are_wanted() -> None:
     assert (without.results, without.tolerances) == (found.results, found.tolerances)
 
 
+@pytest.mark.parametrize(
+    ("loss", "dtypes"), [("softmax", ["float32", "float64"]), ("cross_entropy", ["float32"])]
+)
+def test_a_map_in_quick_compiles_no_convention_more_in_a_dtype_that_follows(
+    loss: str, dtypes: list[str]
+) -> None:
+    options = Options(("portable",), losses=(loss,), frameworks=("jax",))
+    cells = [cell for cell in plan(options).cells if cell.device == "cpu" and cell.skip is None]
+    if not cells:
+        pytest.skip("without JAX")
+    made = {cell.dtype for cell in maps.wanted(cells, ()) if cell.maps}
+    assert made & {"float32", "float64"} == set(dtypes)
+    assert {cell.mode for cell in cells} == {"compiled"}
+
+
 def test_maps_are_of_eager_mode_and_of_compiled_mode_where_that_is_asked_for_or_alone() -> None:
-    options = Options(("portable",), losses=("softmax",), frameworks=("jax",), dtypes=("float32", "float64"))
+    options = Options(
+        ("portable",),
+        losses=("softmax",),
+        frameworks=("jax",),
+        dtypes=("float32", "float64"),
+        profile="standard",
+    )
     cells = [cell for cell in plan(options).cells if cell.device == "cpu" and cell.skip is None]
     if not cells:
         pytest.skip("without JAX")

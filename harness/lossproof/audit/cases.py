@@ -61,6 +61,11 @@ class Cases:
         self._share = share
         self._all = [r for r in regimes_of(cell.spec) if not regimes or r in regimes]
 
+    @property
+    def follows(self) -> bool:
+        """Whether another dtype has shown what conventions and modes of differentiation do."""
+        return self._share.follows
+
     @functools.cached_property
     def regimes(self) -> list[str]:
         return [regime for regime in self._all if regime not in self.left_out]
@@ -90,8 +95,6 @@ class Cases:
                 recipe = self._resized(recipe, place + number // 2, self.profile.coupled)
             elif self.cell.mode == "compiled" and not driven:
                 recipe = self._resized(recipe, number, self.profile.compiled)
-            elif self._share.one_shape:
-                recipe = self._resized(recipe, number, self.profile.shapes[:1])
             yield self._expand(recipe, turn)
 
     def of_law(self, name: str) -> Iterator[Case]:
@@ -147,7 +150,7 @@ class Cases:
 
     @functools.cached_property
     def _turns(self) -> Turns:
-        return Turns(self.cell, self.fixed(), self.seed)
+        return Turns(self.cell, self.fixed(), self.seed, one=self._share.follows)
 
     def usual(self, case: Case) -> bool:
         """Whether a case has the sizes of the profile's first shape, but for the rows."""

@@ -72,8 +72,8 @@ class CaseExamination:
             self._note(CLIMBED[check], Trial(self.cell, case, forward_mode=False))
 
     def _forward_in(self, cases: Sequence[Case]) -> Callable[[Case], bool]:
-        """Forward mode in eager mode alone, and in one number of classes: that of the profile's first shape, if met."""
-        if self.cell.mode == "compiled":
+        """Forward mode in a dtype that leads, in one number of classes: that of the profile's first shape, if met."""
+        if self.cases.follows:
             return lambda case: False
         return self.cases.usual if any(map(self.cases.usual, cases)) else self._forward
 

@@ -48,14 +48,19 @@ def plane_of(spec: Spec) -> Plane | None:
 
 def wanted(cells: Sequence[PlannedCell], modes: Sequence[str]) -> list[PlannedCell]:
     """The cells that run, those that make maps marked: of eager mode, and of compiled mode where that is asked for
-    or where it runs alone. modes: those that were asked for."""
+    or where it runs alone, but in a dtype that follows another only what needs no convention more. modes: those that
+    were asked for."""
 
     def others(cell: PlannedCell) -> tuple[int, str, str]:
         return id(cell.implementation), cell.device, cell.dtype
 
     eager = {others(cell) for cell in cells if cell.mode == "eager"}
     return [
-        replace(cell, maps=cell.mode == "eager" or "compiled" in modes or others(cell) not in eager)
+        replace(
+            cell,
+            maps=(cell.mode == "eager" or "compiled" in modes or others(cell) not in eager)
+            and not (cell.share.follows and cell.implementation.free),
+        )
         for cell in cells
     ]
 
@@ -64,13 +69,13 @@ def draw(cell: Cell, profile: Profile) -> tuple[StabilityMap, ...]:
     """The maps of a cell: of its value and its gradient, as far as there is something to tell.
 
     There are none where the implementation does not take a parameter that the plane varies, nor in compiled mode where
-    it takes any, since each value compiles again; and what each point as a call of its own would cost is left to
+    it does, since each value compiles again; and what each point as a call of its own would cost is left to
     profiles that do not mind (Profile.pointwise).
     """
     grid = grid_of(cell.spec)
     if grid is None or any(name not in cell.implementation.free for name in grid.parameters):
         return ()
-    if cell.mode == "compiled" and cell.implementation.free:
+    if cell.mode == "compiled" and grid.parameters:
         return ()
     points = _Points(cell, grid, profile.pool[0])
     dear = cell.framework.compiles_operations or cell.storage.precision < cell.working.precision

@@ -1,15 +1,17 @@
 """What of a profile a cell takes, where other cells of the same implementation take the rest.
 
 A framework that compiles each operation for each shape, eager mode too, spends almost all of a quick run on that:
-some twenty operations for a shape, where the compiled function is one. So compiled mode takes all that asks for more
-shapes, and eager mode what one shape tells; and what depends little on the dtype runs in one of them. A run that looks
-long, or in modes or dtypes that were asked for, shares nothing of that kind.
+some twenty operations for a shape, where the compiled function is one. So it runs compiled, as code in it is used, and
+what depends little on the dtype runs in one of them. A run that looks long, or in modes or dtypes that were asked
+for, shares nothing of that kind.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from lossproof.floats import FORMATS
 
 LEADING = "float32"
 
@@ -18,25 +20,24 @@ LEADING = "float32"
 class Share:
     """Everything but what has a reason here. whole: why the cell does not run. laws: why it takes no laws.
 
-    one_class: why it leaves out the regimes of one class (or feature), many: those of many. With both, all of its
-    cases keep to one shape. differentiated: the value is that of the call which gives the derivatives too.
+    one_class: why it leaves out the regimes of one class (or feature), many: those of many. follows: another dtype
+    has shown what the shape and the conventions do; one convention is enough, and the value is that of the call which
+    gives the derivatives too.
     """
 
     whole: str | None = None
     laws: str | None = None
     one_class: str | None = None
     many: str | None = None
-    differentiated: bool = False
-
-    @property
-    def one_shape(self) -> bool:
-        return self.one_class is not None and self.many is not None
+    follows: bool = False
 
 
 ALL = Share()
 LAWS_IN_EAGER_MODE = Share(laws="laws run compiled with --mode compiled; here they ran in eager mode")
-_ELSEWHERE = "ran in compiled mode; it runs in eager mode with --mode eager"
-ONE_SHAPE = Share(laws=f"the law {_ELSEWHERE}", one_class=_ELSEWHERE, many=_ELSEWHERE)
+COMPILED_ALONE = Share(
+    whole="this framework compiles each operation of eager mode for each shape, so the quick profile runs the compiled "
+    "function: ask for eager mode with --mode eager or --profile standard"
+)
 
 
 def share(
@@ -51,14 +52,14 @@ def share(
         return ALL
     if profile != "quick" or not compiles or dtype not in compiled:
         return LAWS_IN_EAGER_MODE if mode == "compiled" else ALL
+    if mode == "eager":
+        return COMPILED_ALONE
     leading = LEADING if LEADING in compiled else compiled[0]
-    follows = "dtype" not in asked and dtype != leading
-    if mode == "compiled":
-        elsewhere = f"ran in {leading}; it runs in {dtype} with --dtype {dtype}"
-        # how many terms a sum has matters to a dtype, and that it has one does not
-        # and that the value comes out by itself as it does beside its derivatives, the leading dtype has shown
-        return (
-            Share(laws=f"the law {elsewhere}", one_class=elsewhere, differentiated=True) if follows else ALL
-        )
-    reason = f"eager mode ran in {leading}, and {dtype} in compiled mode; this runs with --mode eager"
-    return Share(whole=reason) if follows else ONE_SHAPE
+    if "dtype" in asked or dtype == leading:
+        return ALL
+    elsewhere = f"ran in {leading}; it runs in {dtype} with --dtype {dtype}"
+    # how many terms a sum has matters to a dtype with fewer digits than those that it is added up in
+    wider = FORMATS[dtype].precision >= FORMATS[leading].precision
+    return Share(
+        laws=f"the law {elsewhere}", one_class=elsewhere, many=elsewhere if wider else None, follows=True
+    )

@@ -53,10 +53,11 @@ class Conventions:
 
 
 class Turns:
-    """The turns of a cell. fixed: the parameters that its implementation does not vary."""
+    """The turns of a cell. fixed: the parameters that its implementation does not vary. one: whether one combination
+    is enough where a mode compiles each, another one in each dtype."""
 
-    def __init__(self, cell: Cell, fixed: Mapping[str, Any], seed: int) -> None:
-        self.cell = cell
+    def __init__(self, cell: Cell, fixed: Mapping[str, Any], seed: int, *, one: bool = False) -> None:
+        self.cell, self._one = cell, one
         self._pools = {
             name: [value for value in pool(cell.spec, name, seed) if value is not None]
             for name, parameter in cell.spec.parameters.items()
@@ -125,7 +126,7 @@ class Turns:
         conventions = found.coupled if coupled else found.row_wise
         limit = None if coupled else max(ROW_WISE, len(conventions), *map(len, self._pools.values()), 1)
         if self.cell.mode == "compiled":
-            limit = COMPILED // 2 if found.row_wise and found.coupled else COMPILED
+            limit = 1 if self._one or (found.row_wise and found.coupled) else COMPILED
         number = self._first + (number if limit is None else number % limit)
         around, at = divmod(number, len(conventions))
         statics = conventions[at][(around + self._first) % len(conventions[at])]

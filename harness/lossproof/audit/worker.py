@@ -193,7 +193,7 @@ def examine(
         planned.dtype,
         siblings,
         certify=DEGRADED if settings.fail_on == "degraded" else FAIL,
-        differentiates_first=planned.share.differentiated,
+        differentiates_first=planned.share.follows,
     )
     profile = PROFILES[settings.profile]
     examination = Examination(
