@@ -74,7 +74,6 @@ def check(
     options = Options(
         targets,
         devices=("cpu",),
-        modes=("eager",),
         dtypes=dtypes,
         regimes=regimes,
         profile=profile,
