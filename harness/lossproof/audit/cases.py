@@ -62,9 +62,9 @@ class Cases:
         self._all = [r for r in regimes_of(cell.spec) if not regimes or r in regimes]
 
     @property
-    def follows(self) -> bool:
-        """Whether another dtype has shown what conventions and modes of differentiation do."""
-        return self._share.follows
+    def forward(self) -> bool:
+        """Whether forward mode is looked at."""
+        return self._share.forward
 
     @functools.cached_property
     def regimes(self) -> list[str]:
@@ -95,6 +95,8 @@ class Cases:
                 recipe = self._resized(recipe, place + number // 2, self.profile.coupled)
             elif self.cell.mode == "compiled" and not driven:
                 recipe = self._resized(recipe, number, self.profile.compiled)
+            elif self._share.one_shape:
+                recipe = self._resized(recipe, number, self.profile.shapes[:1])
             yield self._expand(recipe, turn)
 
     def of_law(self, name: str) -> Iterator[Case]:

@@ -72,8 +72,8 @@ class CaseExamination:
             self._note(CLIMBED[check], Trial(self.cell, case, forward_mode=False))
 
     def _forward_in(self, cases: Sequence[Case]) -> Callable[[Case], bool]:
-        """Forward mode in a dtype that leads, in one number of classes: that of the profile's first shape, if met."""
-        if self.cases.follows:
+        """Forward mode in one number of classes, that of the profile's first shape, if met; or not at all."""
+        if not self.cases.forward:
             return lambda case: False
         return self.cases.usual if any(map(self.cases.usual, cases)) else self._forward
 

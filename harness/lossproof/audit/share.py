@@ -1,8 +1,9 @@
 """What of a profile a cell takes, where other cells of the same implementation take the rest.
 
 A framework that compiles each operation for each shape, eager mode too, spends almost all of a quick run on that:
-some twenty operations for a shape, where the compiled function is one. So it runs compiled, as code in it is used, and
-what depends little on the dtype runs in one of them. A run that looks long, or in modes or dtypes that were asked
+some twenty operations for a shape, where the compiled function is one. So compiled mode takes all that asks for more
+shapes, and eager mode what one shape tells, since a compiler may mend what it meets (0 · −inf with a one-hot factor);
+and what depends little on the dtype runs in one of them. A run that looks long, or in modes or dtypes that were asked
 for, shares nothing of that kind.
 """
 
@@ -20,23 +21,25 @@ LEADING = "float32"
 class Share:
     """Everything but what has a reason here. whole: why the cell does not run. laws: why it takes no laws.
 
-    one_class: why it leaves out the regimes of one class (or feature), many: those of many. follows: another dtype
-    has shown what the shape and the conventions do; one convention is enough, and the value is that of the call which
-    gives the derivatives too.
+    one_class: why it leaves out the regimes of one class (or feature), many: those of many. one_shape: whether all of
+    its cases keep to one. forward: whether it looks at forward mode. follows: another dtype has shown what shapes and
+    conventions do; one convention is enough, and the value is that of the call which gives the derivatives too.
     """
 
     whole: str | None = None
     laws: str | None = None
     one_class: str | None = None
     many: str | None = None
+    one_shape: bool = False
+    forward: bool = True
     follows: bool = False
 
 
 ALL = Share()
 LAWS_IN_EAGER_MODE = Share(laws="laws run compiled with --mode compiled; here they ran in eager mode")
-COMPILED_ALONE = Share(
-    whole="this framework compiles each operation of eager mode for each shape, so the quick profile runs the compiled "
-    "function: ask for eager mode with --mode eager or --profile standard"
+_ELSEWHERE = "ran in compiled mode; it runs in eager mode with --mode eager"
+ONE_SHAPE = Share(
+    laws=f"the law {_ELSEWHERE}", one_class=_ELSEWHERE, many=_ELSEWHERE, one_shape=True, forward=False
 )
 
 
@@ -52,14 +55,20 @@ def share(
         return ALL
     if profile != "quick" or not compiles or dtype not in compiled:
         return LAWS_IN_EAGER_MODE if mode == "compiled" else ALL
-    if mode == "eager":
-        return COMPILED_ALONE
     leading = LEADING if LEADING in compiled else compiled[0]
-    if "dtype" in asked or dtype == leading:
+    follows = "dtype" not in asked and dtype != leading
+    if mode == "eager":
+        reason = f"eager mode ran in {leading}, and {dtype} in compiled mode; this runs with --mode eager"
+        return Share(whole=reason) if follows else ONE_SHAPE
+    if not follows:
         return ALL
     elsewhere = f"ran in {leading}; it runs in {dtype} with --dtype {dtype}"
     # how many terms a sum has matters to a dtype with fewer digits than those that it is added up in
     wider = FORMATS[dtype].precision >= FORMATS[leading].precision
     return Share(
-        laws=f"the law {elsewhere}", one_class=elsewhere, many=elsewhere if wider else None, follows=True
+        laws=f"the law {elsewhere}",
+        one_class=elsewhere,
+        many=elsewhere if wider else None,
+        forward=False,
+        follows=True,
     )
