@@ -6,6 +6,7 @@ give the same case everywhere.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
 from collections.abc import Callable
@@ -140,14 +141,12 @@ class Dice:
         A word gives sign and fraction as they stand, and the bits between them choose the exponent.
         """
         word, words = self.word, self.words(shape)
-        places = words >> word.fraction
-        places &= (1 << word.exponent) - 1
-        places = places.astype(np.uint32, copy=False)
-        places *= np.asarray(high - low + 1, np.uint32)
-        places >>= word.exponent
-        places += np.asarray(low + ((1 << word.exponent - 1) - 1), np.uint32)
-        places = places.astype(word.unsigned, copy=False)
-        places <<= word.fraction
+        chosen = words >> word.fraction
+        if isinstance(low, int) and isinstance(high, int):
+            places = _places(word, low, high).take(chosen, mode="wrap")  # the sign lies above
+        else:
+            chosen &= (1 << word.exponent) - 1
+            places = _exponents(word, low, high, chosen)
         words &= (1 << word.bits - 1) | (1 << word.fraction) - 1
         words |= places
         return words.view(word.real)
@@ -200,6 +199,23 @@ class Dice:
         """The distance to the next number of the format."""
         exponents = np.frexp(np.maximum(np.abs(array), self.form.smallest_normal))[1]
         return np.asarray(np.ldexp(self.word.real.type(1), exponents - self.form.precision))
+
+
+def _exponents(word: Word, low: int | Array, high: int | Array, chosen: Array) -> Array:
+    """The bits of exponents low to high, in their place in a word, by numbers of as many bits, which are lost."""
+    places = chosen.astype(np.uint32, copy=False)
+    places *= np.asarray(high - low + 1, np.uint32)
+    places >>= word.exponent
+    places += np.asarray(low + ((1 << word.exponent - 1) - 1), np.uint32)
+    places = places.astype(word.unsigned, copy=False)
+    places <<= word.fraction
+    return places
+
+
+@functools.lru_cache(maxsize=64)
+def _places(word: Word, low: int, high: int) -> Array:
+    """Those bits for every number."""
+    return _exponents(word, low, high, np.arange(1 << word.exponent, dtype=word.unsigned))
 
 
 def natural_log(x: Array) -> Array:
