@@ -464,3 +464,26 @@ def test_degraded_rows_get_findings_and_waivers_where_they_count(mine: Repositor
     assert gate("--fail-on", "degraded")[0] == 0
     mine.waive(bits=2)
     assert gate("--fail-on", "degraded")[0] == 1
+
+
+@pytest.mark.parametrize("first", ["losses/__init__.py", "./losses/__init__.py"])
+def test_the_files_that_a_shell_puts_in_the_place_of_a_pattern_may_hold_an_init_that_declares_nothing(
+    mine: Repository, first: str
+) -> None:
+    mine.write("losses/__init__.py", "")
+    mine.write("losses/util.py", "import numpy as np\nsquare = np.square\n")
+    mine.write("losses/one.py", ONE.format("one"))
+    arguments = ("check", "--no-cache", "--dtype", "float32", "--regime", "ordinary")
+    found = call(*arguments, first, "losses/one.py")
+    assert (found.exit_code, "@implements" in found.output) == (0, False)
+    # a file of another name is named for what it declares, and so is an `__init__.py` by itself
+    for files in ([first, "losses/util.py"], [first], [first, "losses/one.py", "losses/util.py"]):
+        found = call(*arguments, *files)
+        assert found.exit_code == 2
+        assert f"{files[-1]}: no function here has @implements" in found.output
+    mine.write("more/__init__.py", "")
+    found = call(*arguments, first, "more/__init__.py")
+    assert found.exit_code == 2
+    assert found.output.count("no function here has @implements") == 2
+    mine.write("losses/__init__.py", "this is no Python")
+    assert call(*arguments, first, "losses/one.py").exit_code == 2
