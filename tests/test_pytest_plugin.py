@@ -417,6 +417,10 @@ def test_files_of_a_pattern_that_declare_nothing_are_left_out_and_named_ones_are
     assert len(items(found)) == 30
     assert all(line.startswith("losses/mine.py::") for line in items(found))
     pytester.runpytest("--lossproof=losses/util.py").assert_outcomes(errors=1)
+    pytester.makeini("[pytest]\n")
+    both = ("--lossproof=losses/__init__.py", "--lossproof=losses/mine.py", "--collect-only", "-q")
+    assert len(items(pytester.runpytest(*both))) == 30
+    pytester.runpytest("--lossproof=losses/__init__.py").assert_outcomes(errors=1)
     pytester.makeini("[pytest]\nlossproof_files = losses/util.py\n")
     pytester.runpytest().assert_outcomes(errors=1)
 
@@ -609,6 +613,33 @@ def test_a_mistake_in_an_adapter_is_a_collection_error_in_one_line(
     result.stdout.fnmatch_lines(["*ERROR collecting my_losses.py*", said])
     result.stdout.no_fnmatch_line("*Traceback*")
     result.stdout.no_fnmatch_line("*harness*")
+
+
+def test_a_keyword_that_is_nearly_a_parameter_is_a_warning_of_the_collection(
+    pytester: pytest.Pytester,
+) -> None:
+    text = """
+        from lossproof import implements
+        @implements("bce_with_logits", framework="numpy")
+        def bce(logits, targets, weight=2.0): ...
+        """
+    pytester.makepyfile(my_losses=text)
+    pytester.makepyfile(
+        """
+        import my_losses
+        def test_bce(lossproof): lossproof.check(my_losses.bce, "bce_with_logits", dtypes="float32")
+        """
+    )
+    said = "bce has a keyword 'weight'*did you mean 'pos_weight'*"
+    arguments = ("--lossproof=my_losses.py", "--collect-only", "-q")
+    found = pytester.runpytest(*arguments, "-W", "default")
+    assert found.ret == 0
+    found.stdout.fnmatch_lines(f"*my_losses.py:2: PytestCollectionWarning: {said}")
+    found = pytester.runpytest(*arguments, "-W", "error")
+    found.assert_outcomes(errors=1)
+    found.stdout.fnmatch_lines(f"my_losses.py:2: {said}")
+    found = pytester.runpytest("-W", "default")
+    found.stdout.fnmatch_lines(["*test_a_keyword_that*.py:2: UserWarning:*"])
 
 
 def test_two_adapters_may_not_have_one_name(pytester: pytest.Pytester) -> None:

@@ -175,9 +175,12 @@ def report(
     replay = str(outputs.json) if outputs.json not in (None, STDOUT) else None
     stream = sys.stderr if outputs.json == STDOUT else sys.stdout
     if run.results or not run.problems:
+        cells = planned.cells if planned is not None else ()
+        meant = list(dict.fromkeys(said for cell in cells for said in cell.implementation.remarked))
         summary(
-            run, console(stream), fail_on=outputs.fail_on, written=written, replay=replay, remarks=remarks
-        )
+            run, console(stream), fail_on=outputs.fail_on, written=written, replay=replay,
+            remarks=remarks, meant=meant,
+        )  # fmt: skip
     else:
         for problem in run.problems:
             if problem not in announced:

@@ -66,6 +66,7 @@ def fitted(
     target: str,
 ) -> tuple[Implementation | None, list[str]]:
     """The implementation that a declaration makes of a function, or everything that is wrong with it."""
+    from lossproof.implementation import unmet
     from lossproof.spec import library
 
     problems = [
@@ -108,12 +109,18 @@ def fitted(
         line=line,
         target=target,
         spec=file,
+        remarks=tuple(unmet.remarks(called, found.left, spec, {*found.takes, *fixed})),
     ), []
 
 
 def _fixed(given: Mapping[str, Any], spec: Spec) -> tuple[dict[str, Any], list[str]]:
+    from lossproof.implementation.unmet import unreduced
+
     fixed, problems = {}, []
     for name, value in given.items():
+        if name == "reduction" and name not in spec.parameters:
+            problems.append(unreduced(spec, value))
+            continue
         if name not in spec.parameters:
             known = suggest(name, spec.parameters) if spec.parameters else f" ({spec.loss} has no parameters)"
             problems.append(f"unknown parameter '{name}' of {spec.loss}{known}")

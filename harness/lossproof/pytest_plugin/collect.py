@@ -7,6 +7,7 @@ that runs.
 from __future__ import annotations
 
 import fnmatch
+import warnings
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -122,6 +123,13 @@ class Adapter(pytest.File):
         said += [taken for each in implementations if (taken := self._taken(each))]
         if mistake := self.collecting.mistaken(each.loss for each in implementations):
             said.append(mistake)
+        for each in implementations:
+            for remark, placed in zip(each.remarks, each.remarked, strict=True):
+                warning = pytest.PytestCollectionWarning(remark)
+                try:
+                    warnings.warn_explicit(warning, None, each.path or str(self.path), each.line)
+                except pytest.PytestCollectionWarning:  # as `-W error` asks for
+                    said.append(placed)
         if said:
             raise self.CollectError("\n".join(dict.fromkeys(said)))
         names = Counter(each.name for each in implementations)

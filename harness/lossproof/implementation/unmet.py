@@ -1,0 +1,65 @@
+"""What a spec and a function say of each other's parameters that do not meet, in words for the one who binds them."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from lossproof.spec import graph
+from lossproof.spec.model import Spec
+
+NEAR = 0.6
+"""difflib's own threshold: `lam` is near `lambda`, `eps` near `epsilon`, and `dim` near neither."""
+
+
+def remarks(called: str, left: Mapping[str, Any], spec: Spec, settled: Collection[str]) -> Iterator[str]:
+    """What is to be said of keywords that a function has and a spec does not know, so that nothing ever gives them.
+
+    Most of them are nobody's business (`dim=-1`); one that is nearly a parameter which is not checked may be meant for
+    it. left: their names and defaults. settled: the parameters that the function takes, or has fixed.
+    """
+    open_ = [name for name in spec.parameters if name not in settled]
+    for name, default in left.items():
+        if name == "reduction" and "reduction" not in spec.parameters:
+            if default not in (None, "none") and _rows(spec):
+                yield (
+                    f"{called} has reduction={default!r} unless told otherwise, and {spec.loss} {_result(spec)} and "
+                    "has no reduction; bind a function that returns the rows, such as "
+                    f'functools.partial({called}, reduction="none")'
+                )
+            continue
+        if near := difflib.get_close_matches(name, open_, n=1, cutoff=NEAR):
+            parameter = spec.parameters[near[0]]
+            yield (
+                f"{called} has a keyword '{name}', which is no parameter of {spec.loss} and stays {default!r}; did you "
+                f"mean '{near[0]}'? That is checked at its default alone, {parameter.default!r}"
+            )
+
+
+def unreduced(spec: Spec, value: Any) -> str:
+    """What to do in place of declaring a reduction of a loss that has none."""
+    begins = f"unknown parameter 'reduction' of {spec.loss}, which {_result(spec)}"
+    if not _rows(spec) or value in (None, "none"):
+        return f"{begins}: leave reduction out"
+    what = value if value in ("mean", "sum") else "reduction"
+    return (
+        f"{begins} and has no reduction: declare the function that returns the rows, before its {what} is taken, or "
+        "write a spec of your own with the reduction in its definition"
+    )
+
+
+def _result(spec: Spec) -> str:
+    shape = _shape(spec)
+    if not shape:
+        return "is one number for the whole batch"
+    return f"has a value for each row, of shape [{', '.join(shape)}]"
+
+
+def _rows(spec: Spec) -> bool:
+    return bool(_shape(spec))
+
+
+def _shape(spec: Spec) -> list[str]:
+    statics = next(iter(graph.all_statics(spec)))
+    return [str(size.name) for size in graph.definition(spec, statics).shape]
