@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import lossproof
-from lossproof import checks, floats, frameworks, inputs
+from lossproof import checks, floats, frameworks, inputs, waivers
 from lossproof.pytest_plugin import cells, collect, fixture, options  # noqa: F401
 from lossproof.report import digest, html  # noqa: F401
 
@@ -121,7 +121,8 @@ def test_a_run_that_does_not_use_it_imports_nothing_of_it_and_prints_nothing(
         def test_imports():
             own = {name for name in sys.modules if name.split(".")[0] == "lossproof"}
             plugin = "lossproof.pytest_plugin"
-            assert own == {"lossproof", plugin, plugin + ".options", plugin + ".record"}
+            own_light = {plugin + "." + name for name in ("accepted", "options", "record")}
+            assert own == {"lossproof", plugin} | own_light
             heavy = {"numpy", "scipy", "flint", "pydantic", "ruamel", "jinja2", "rich", "typer", "torch", "jax"}
             assert not heavy & set(sys.modules)
         """
@@ -457,6 +458,27 @@ def test_waived_items_are_expected_failures_until_the_waiver_expires(
             "  *accepted.yaml:*:3: the waiver for my_losses.wrong * expired on 2020-01-02*",
         ]
     )
+
+
+def test_a_file_of_waivers_is_read_once_in_a_run(
+    pytester: pytest.Pytester, losses: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Path] = []
+    load = waivers.load
+    monkeypatch.setattr(waivers, "load", lambda path: [read.append(path), *load(path)][1:])
+    Path("accepted.yaml").write_text(WAIVERS.format(implementation="my_losses.wrong", expires="2999-01-01"))
+    pytester.makepyfile(
+        """
+        import my_losses, pytest
+        @pytest.mark.parametrize("n", [1, 2])
+        def test_wrong(lossproof, n): assert not lossproof.check(my_losses.wrong, "mse", dtypes="float32")
+        """
+    )
+    arguments = ("--lossproof", losses, "--lossproof-waivers", "accepted.yaml")
+    pytester.runpytest(*arguments, *pytester.path.glob("test_*.py")).assert_outcomes(
+        passed=26, xfailed=2, skipped=4
+    )
+    assert [path.name for path in read] == ["accepted.yaml"]
 
 
 @pytest.mark.parametrize("where", ["any(q == 0, D)", "q = 0"])
