@@ -125,7 +125,9 @@ def test_drafted_waivers_keep_what_is_there_and_need_a_reason(mine: Repository) 
     mine.write("lossproof-waivers.yaml", drafted.replace("TODO say why this is accepted", "we know"))
     assert gate()[0] == 0
     before = (mine.root / "lossproof-waivers.yaml").read_text()
-    gate("--write-waivers")
+    assert (
+        "no waiver to draft: there is no finding beside those that are waived" in gate("--write-waivers")[1]
+    )
     assert (mine.root / "lossproof-waivers.yaml").read_text() == before
 
 

@@ -294,10 +294,10 @@ def test_a_bad_fixed_parameter_is_reported(adapter, fixed, message):
         (
             "logsumexp(logits, V)",
             "mean",
-            "has a value for each row, of shape [N] and has no reduction: declare the ",
+            "has a value for each row (shape [N]), and has no reduction: declare the ",
         ),
         ("logsumexp(logits, V)", "sum", "the function that returns the rows, before its sum is taken"),
-        ("logsumexp(logits, V)", "none", "has a value for each row, of shape [N]: leave reduction out"),
+        ("logsumexp(logits, V)", "none", "has a value for each row (shape [N]): leave reduction out"),
         ("mean(logsumexp(logits, V))", "mean", "is one number for the whole batch: leave reduction out"),
     ],
 )
@@ -319,6 +319,8 @@ def test_a_reduction_of_a_loss_that_has_none_is_told_what_to_do(
         ("x, y, eps=0.2", "", "; did you mean 'epsilon'? That is checked at its default alone, 0.1"),
         ("x, y, *, powr=1", "", "did you mean 'power'?"),
         ("x, y, weight=None", "", "did you mean 'class_weight'?"),
+        ("x, y, ign=None", "", "did you mean 'ignore_index'?"),
+        ("x, y, p=1", "", None),
         ("x, y, eps=0.2", ", epsilon=0.2", None),
         ("x, y, eps=1e-8, epsilon=0.1", "", None),
         ("x, y, dim=-1, keepdims=False, *, out=None", "", None),

@@ -70,7 +70,7 @@ def test_the_bundled_adapters_give_no_cause() -> None:
 @pytest.mark.parametrize(
     ("loss", "said"),
     [
-        ("mse", r"value for each row, of shape \[N\]"),
+        ("mse", r"value for each row \(shape \[N\]\), and has no reduction: declare"),
         ("clip", "one number for the whole batch: leave reduction out"),
     ],
 )

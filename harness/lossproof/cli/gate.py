@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lossproof.audit.results import FAIL_ON, Run
+from lossproof.audit.results import FAIL_ON, Run, Verdict
 from lossproof.cli import options as given
 from lossproof.cli.execute import STDOUT, Outputs, execute
 from lossproof.errors import LossproofError, Place, UsageError
@@ -145,4 +145,6 @@ def _draft(run: Run, path: Path, fail_on: str) -> None:
         files.write(path, text)
         typer.echo(f"{plural(count, 'waiver')} drafted in {path}: fill in the reasons", err=True)
     else:
-        typer.echo("no waiver to draft: there is no finding", err=True)
+        waived = any(row.verdict is Verdict.WAIVED for row in run.results)
+        beside = " beside those that are waived" if waived else ""
+        typer.echo(f"no waiver to draft: there is no finding{beside}", err=True)

@@ -17,6 +17,7 @@ from lossproof.frameworks import DEVICES, NAMES
 from lossproof.implementation.declare import Declaration, declared
 from lossproof.implementation.model import DEFAULT_DTYPES, Implementation
 from lossproof.implementation.signature import fit
+from lossproof.implementation.unmet import remarks, unreduced
 
 if TYPE_CHECKING:
     from lossproof.spec.model import Parameter, Spec
@@ -66,7 +67,6 @@ def fitted(
     target: str,
 ) -> tuple[Implementation | None, list[str]]:
     """The implementation that a declaration makes of a function, or everything that is wrong with it."""
-    from lossproof.implementation import unmet
     from lossproof.spec import library
 
     problems = [
@@ -109,13 +109,11 @@ def fitted(
         line=line,
         target=target,
         spec=file,
-        remarks=tuple(unmet.remarks(called, found.left, spec, {*found.takes, *fixed})),
+        remarks=tuple(remarks(called, found.left, spec, {*found.takes, *fixed})),
     ), []
 
 
 def _fixed(given: Mapping[str, Any], spec: Spec) -> tuple[dict[str, Any], list[str]]:
-    from lossproof.implementation.unmet import unreduced
-
     fixed, problems = {}, []
     for name, value in given.items():
         if name == "reduction" and name not in spec.parameters:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -10,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lossproof.errors import suggest
+from lossproof.implementation.unmet import nearest
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
@@ -80,8 +80,8 @@ def fit(
 def _meant(more: Sequence[inspect.Parameter], options: Collection[str]) -> str:
     """What to say of the first name that is no input and is nearly one of a parameter."""
     for each in more:
-        if near := difflib.get_close_matches(each.name, options, n=1):
-            return f"; did you mean '{near[0]}' by '{each.name}'?"
+        if near := nearest(each.name, options):
+            return f"; did you mean '{near}' by '{each.name}'?"
     return ""
 
 

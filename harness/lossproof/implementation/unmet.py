@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lossproof.spec import graph
-from lossproof.spec.model import Spec
+if TYPE_CHECKING:
+    from lossproof.spec.model import Spec
 
 NEAR = 0.6
 """difflib's own threshold: `lam` is near `lambda`, `eps` near `epsilon`, and `dim` near neither."""
+
+SHORTEST = 3
+"""Letters of a word that is cut short."""
 
 
 def remarks(called: str, left: Mapping[str, Any], spec: Spec, settled: Collection[str]) -> Iterator[str]:
@@ -29,12 +32,18 @@ def remarks(called: str, left: Mapping[str, Any], spec: Spec, settled: Collectio
                     f'functools.partial({called}, reduction="none")'
                 )
             continue
-        if near := difflib.get_close_matches(name, open_, n=1, cutoff=NEAR):
-            parameter = spec.parameters[near[0]]
+        if near := nearest(name, open_):
+            parameter = spec.parameters[near]
             yield (
                 f"{called} has a keyword '{name}', which is no parameter of {spec.loss} and stays {default!r}; did you "
-                f"mean '{near[0]}'? That is checked at its default alone, {parameter.default!r}"
+                f"mean '{near}'? That is checked at its default alone, {parameter.default!r}"
             )
+
+
+def nearest(name: str, parameters: Collection[str]) -> str | None:
+    """The parameter that a name is nearly, or begins: `temp` for temperature."""
+    begun = [each for each in parameters if len(name) >= SHORTEST and each.startswith(name)]
+    return next(iter(begun or difflib.get_close_matches(name, parameters, n=1, cutoff=NEAR)), None)
 
 
 def unreduced(spec: Spec, value: Any) -> str:
@@ -44,7 +53,7 @@ def unreduced(spec: Spec, value: Any) -> str:
         return f"{begins}: leave reduction out"
     what = value if value in ("mean", "sum") else "reduction"
     return (
-        f"{begins} and has no reduction: declare the function that returns the rows, before its {what} is taken, or "
+        f"{begins}, and has no reduction: declare the function that returns the rows, before its {what} is taken, or "
         "write a spec of your own with the reduction in its definition"
     )
 
@@ -53,7 +62,7 @@ def _result(spec: Spec) -> str:
     shape = _shape(spec)
     if not shape:
         return "is one number for the whole batch"
-    return f"has a value for each row, of shape [{', '.join(shape)}]"
+    return f"has a value for each row (shape [{', '.join(shape)}])"
 
 
 def _rows(spec: Spec) -> bool:
@@ -61,5 +70,7 @@ def _rows(spec: Spec) -> bool:
 
 
 def _shape(spec: Spec) -> list[str]:
+    from lossproof.spec import graph
+
     statics = next(iter(graph.all_statics(spec)))
     return [str(size.name) for size in graph.definition(spec, statics).shape]
