@@ -508,10 +508,33 @@ def test_an_adapter_that_does_not_import_is_one_line_with_its_place(adapter, tex
 
 
 def test_targets_that_do_not_exist_are_problems_with_the_nearest_word(adapter):
-    assert the_problem(adapter("", "loses.py")) == "loses.py: no file 'loses.py'"
+    assert the_problem(adapter("", "loses.py")) == (
+        "loses.py: no file 'loses.py'; did you mean 'losses.py'? (known: losses.py)"
+    )
+    assert (
+        the_problem(adapter("", "elsewhere/losses.py"))
+        == "elsewhere/losses.py: no file 'elsewhere/losses.py'"
+    )
     assert "did you mean 'textbook'" in the_problem(adapter("", "textbok"))
     assert "is no file, module or adapter" in the_problem(adapter("", "no such thing"))
     assert "is a directory" in the_problem(adapter("", "./"))
+
+
+@pytest.mark.parametrize(
+    ("word", "near"),
+    [
+        ("kl", "kl_divergence"),
+        ("cross_entropi", "cross_entropy"),
+        ("label", "label_smoothing"),
+        ("k", None),
+        ("divergence", "kl_divergence"),
+        ("zzz", None),
+    ],
+)
+def test_the_nearest_word_may_be_one_that_was_cut_short(word, near):
+    said = suggest(word, ["kl_divergence", "cross_entropy", "label_smoothing"])
+    assert said.startswith(f"; did you mean '{near}'?" if near else " (known: cross")
+    assert "(known: cross_entropy, kl_divergence, label_smoothing)" in said
 
 
 @pytest.mark.parametrize("word", ["folder_of_losses", "folder_of_losses/", "./folder_of_losses"])
