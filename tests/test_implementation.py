@@ -21,6 +21,7 @@ from lossproof.frameworks import framework
 from lossproof.implementation import AdapterSkip, bind, bind_target, bundled, discover, importable
 from lossproof.implementation import targets as targets_module
 from lossproof.implementation.declare import declarations
+from lossproof.spec import graph  # noqa: F401  (loaded before the library of these tests stands in for its own)
 from lossproof.spec.model import Spec
 
 SPECS = {
@@ -334,6 +335,28 @@ def test_a_keyword_that_is_nearly_a_parameter_is_remarked_on(adapter, signature,
     assert problems == []
     assert [said in each for each in found[0].remarks] == ([] if said is None else [True])
     assert all(each.startswith("losses.py:2: f has a keyword") for each in found[0].remarked)
+
+
+@pytest.mark.parametrize(
+    ("default", "said"),
+    [
+        ("Bad()", "stays <Bad>;"),
+        ("[[1, 2]] * 99", "[[1, 2], [1, 2], [1, 2], [1, 2], [1, 2]…;"),
+        ("Lines()", "stays a b;"),
+    ],
+)
+def test_a_default_of_any_kind_is_told_in_a_short_line(adapter, default, said):
+    found, _ = adapter(f"""
+        class Bad:
+            def __repr__(self): raise ValueError
+        class Lines:
+            def __repr__(self): return "a\\n   b"
+        @implements("cross_entropy", framework="numpy")
+        def f(x, y, eps={default}): ...
+        """)
+    (told,) = found[0].remarks
+    assert said in told
+    assert "\n" not in told
 
 
 def test_a_reduction_that_stays_is_remarked_on_where_the_loss_has_none(adapter, monkeypatch):

@@ -15,6 +15,9 @@ NEAR = 0.6
 SHORTEST = 3
 """Letters of a word that is cut short."""
 
+MOST_SHOWN = 40
+"""Letters of a default."""
+
 
 def remarks(called: str, left: Mapping[str, Any], spec: Spec, settled: Collection[str]) -> Iterator[str]:
     """What is to be said of keywords that a function has and a spec does not know, so that nothing ever gives them.
@@ -24,20 +27,28 @@ def remarks(called: str, left: Mapping[str, Any], spec: Spec, settled: Collectio
     """
     open_ = [name for name in spec.parameters if name not in settled]
     for name, default in left.items():
+        stays = _shown(default)
         if name == "reduction" and "reduction" not in spec.parameters:
-            if default not in (None, "none") and _rows(spec):
+            if isinstance(default, str) and default != "none" and _rows(spec):
                 yield (
-                    f"{called} has reduction={default!r} unless told otherwise, and {spec.loss} {_result(spec)} and "
-                    "has no reduction; bind a function that returns the rows, such as "
+                    f"{called} has reduction={stays} unless told otherwise, and {spec.loss} {_result(spec)} and has "
+                    "no reduction; bind a function that returns the rows, such as "
                     f'functools.partial({called}, reduction="none")'
                 )
-            continue
-        if near := nearest(name, open_):
-            parameter = spec.parameters[near]
+        elif near := nearest(name, open_):
             yield (
-                f"{called} has a keyword '{name}', which is no parameter of {spec.loss} and stays {default!r}; did you "
-                f"mean '{near}'? That is checked at its default alone, {parameter.default!r}"
+                f"{called} has a keyword '{name}', which is no parameter of {spec.loss} and stays {stays}; did you "
+                f"mean '{near}'? That is checked at its default alone, {spec.parameters[near].default!r}"
             )
+
+
+def _shown(default: Any) -> str:
+    """A default in one short line; it may be of any kind, an array among them."""
+    try:
+        text = " ".join(repr(default).split())
+    except Exception:
+        text = f"<{type(default).__name__}>"
+    return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 1]}…"
 
 
 def nearest(name: str, parameters: Collection[str]) -> str | None:
