@@ -115,7 +115,11 @@ def test_a_waiver_of_what_was_left_out_on_purpose_is_not_blamed(mine: Repository
 
 def test_drafted_waivers_keep_what_is_there_and_need_a_reason(mine: Repository) -> None:
     mine.write("lossproof-waivers.yaml", "# ours\n")
-    assert gate("--write-waivers")[0] == 1
+    code, said = gate("--write-waivers")
+    assert (code, said.endswith(" drafted in lossproof-waivers.yaml: fill in the reasons")) == (
+        1,
+        True,
+    )
     drafted = (mine.root / "lossproof-waivers.yaml").read_text()
     assert drafted.startswith("# ours\n")
     assert "implementation: my_losses.expanded" in drafted
