@@ -239,7 +239,9 @@ def test_a_law_that_varies_what_is_fixed_is_skipped_with_the_reason(write: Write
     assert law.reason == "the law varies reduction, which the implementation fixes to 'mean'"
     (law,) = rows(found, "mean", "law:log_classes_at_equal_logits")
     assert law.verdict is Verdict.SKIP
-    assert "reduction" in (law.reason or "")
+    assert law.reason == 'the law is about reduction == "none", which the implementation fixes'
+    (law,) = rows(found, "mean", "law:ignored_rows_have_no_influence")
+    assert (law.reason or "").endswith("the implementation does not take ignore_index (None unless given)")
 
 
 NO_SUM = """

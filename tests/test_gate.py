@@ -115,7 +115,11 @@ def test_a_waiver_of_what_was_left_out_on_purpose_is_not_blamed(mine: Repository
 
 def test_drafted_waivers_keep_what_is_there_and_need_a_reason(mine: Repository) -> None:
     mine.write("lossproof-waivers.yaml", "# ours\n")
-    assert gate("--write-waivers")[0] == 1
+    code, said = gate("--write-waivers")
+    assert (code, said.endswith(" drafted in lossproof-waivers.yaml: fill in the reasons")) == (
+        1,
+        True,
+    )
     drafted = (mine.root / "lossproof-waivers.yaml").read_text()
     assert drafted.startswith("# ours\n")
     assert "implementation: my_losses.expanded" in drafted
@@ -125,7 +129,9 @@ def test_drafted_waivers_keep_what_is_there_and_need_a_reason(mine: Repository) 
     mine.write("lossproof-waivers.yaml", drafted.replace("TODO say why this is accepted", "we know"))
     assert gate()[0] == 0
     before = (mine.root / "lossproof-waivers.yaml").read_text()
-    gate("--write-waivers")
+    assert (
+        "no waiver to draft: there is no finding beside those that are waived" in gate("--write-waivers")[1]
+    )
     assert (mine.root / "lossproof-waivers.yaml").read_text() == before
 
 
@@ -270,9 +276,7 @@ def test_the_table_and_the_waiver_of_the_readme_are_read() -> None:
 def test_the_action_and_the_hook_of_the_readme_exist() -> None:
     root, yaml = Path(__file__).parents[1], YAML(typ="safe")
     action = yaml.load((root / "action.yml").read_text())
-    _, workflow, hooks = map(yaml.load, blocks("yaml"))
-    (step,) = [step for step in workflow["steps"] if "lossproof" in step["uses"]]
-    assert step["with"].keys() <= action["inputs"].keys()
+    *_, hooks = map(yaml.load, blocks("yaml"))
     assert {step.get("shell") for step in action["runs"]["steps"]} == {"bash"}
     known = {hook["id"]: hook for hook in yaml.load((root / ".pre-commit-hooks.yaml").read_text())}
     (hook,) = hooks["repos"][0]["hooks"]
@@ -464,3 +468,26 @@ def test_degraded_rows_get_findings_and_waivers_where_they_count(mine: Repositor
     assert gate("--fail-on", "degraded")[0] == 0
     mine.waive(bits=2)
     assert gate("--fail-on", "degraded")[0] == 1
+
+
+@pytest.mark.parametrize("first", ["losses/__init__.py", "./losses/__init__.py"])
+def test_the_files_that_a_shell_puts_in_the_place_of_a_pattern_may_hold_an_init_that_declares_nothing(
+    mine: Repository, first: str
+) -> None:
+    mine.write("losses/__init__.py", "")
+    mine.write("losses/util.py", "import numpy as np\nsquare = np.square\n")
+    mine.write("losses/one.py", ONE.format("one"))
+    arguments = ("check", "--no-cache", "--dtype", "float32", "--regime", "ordinary")
+    found = call(*arguments, first, "losses/one.py")
+    assert (found.exit_code, "@implements" in found.output) == (0, False)
+    # a file of another name is named for what it declares, and so is an `__init__.py` by itself
+    for files in ([first, "losses/util.py"], [first], [first, "losses/one.py", "losses/util.py"]):
+        found = call(*arguments, *files)
+        assert found.exit_code == 2
+        assert f"{files[-1]}: no function here has @implements" in found.output
+    mine.write("more/__init__.py", "")
+    found = call(*arguments, first, "more/__init__.py")
+    assert found.exit_code == 2
+    assert found.output.count("no function here has @implements") == 2
+    mine.write("losses/__init__.py", "this is no Python")
+    assert call(*arguments, first, "losses/one.py").exit_code == 2

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import lossproof
-from lossproof import checks, floats, frameworks, inputs
+from lossproof import checks, floats, frameworks, inputs, waivers
 from lossproof.pytest_plugin import cells, collect, fixture, options  # noqa: F401
 from lossproof.report import digest, html  # noqa: F401
 
@@ -121,7 +121,8 @@ def test_a_run_that_does_not_use_it_imports_nothing_of_it_and_prints_nothing(
         def test_imports():
             own = {name for name in sys.modules if name.split(".")[0] == "lossproof"}
             plugin = "lossproof.pytest_plugin"
-            assert own == {"lossproof", plugin, plugin + ".options", plugin + ".record"}
+            own_light = {plugin + "." + name for name in ("accepted", "options", "record")}
+            assert own == {"lossproof", plugin} | own_light
             heavy = {"numpy", "scipy", "flint", "pydantic", "ruamel", "jinja2", "rich", "typer", "torch", "jax"}
             assert not heavy & set(sys.modules)
         """
@@ -417,6 +418,10 @@ def test_files_of_a_pattern_that_declare_nothing_are_left_out_and_named_ones_are
     assert len(items(found)) == 30
     assert all(line.startswith("losses/mine.py::") for line in items(found))
     pytester.runpytest("--lossproof=losses/util.py").assert_outcomes(errors=1)
+    pytester.makeini("[pytest]\n")
+    both = ("--lossproof=losses/__init__.py", "--lossproof=losses/mine.py", "--collect-only", "-q")
+    assert len(items(pytester.runpytest(*both))) == 30
+    pytester.runpytest("--lossproof=losses/__init__.py").assert_outcomes(errors=1)
     pytester.makeini("[pytest]\nlossproof_files = losses/util.py\n")
     pytester.runpytest().assert_outcomes(errors=1)
 
@@ -453,6 +458,27 @@ def test_waived_items_are_expected_failures_until_the_waiver_expires(
             "  *accepted.yaml:*:3: the waiver for my_losses.wrong * expired on 2020-01-02*",
         ]
     )
+
+
+def test_a_file_of_waivers_is_read_once_in_a_run(
+    pytester: pytest.Pytester, losses: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Path] = []
+    load = waivers.load
+    monkeypatch.setattr(waivers, "load", lambda path: [read.append(path), *load(path)][1:])
+    Path("accepted.yaml").write_text(WAIVERS.format(implementation="my_losses.wrong", expires="2999-01-01"))
+    pytester.makepyfile(
+        """
+        import my_losses, pytest
+        @pytest.mark.parametrize("n", [1, 2])
+        def test_wrong(lossproof, n): assert not lossproof.check(my_losses.wrong, "mse", dtypes="float32")
+        """
+    )
+    arguments = ("--lossproof", losses, "--lossproof-waivers", "accepted.yaml")
+    pytester.runpytest(*arguments, *pytester.path.glob("test_*.py")).assert_outcomes(
+        passed=26, xfailed=2, skipped=4
+    )
+    assert [path.name for path in read] == ["accepted.yaml"]
 
 
 @pytest.mark.parametrize("where", ["any(q == 0, D)", "q = 0"])
@@ -609,6 +635,33 @@ def test_a_mistake_in_an_adapter_is_a_collection_error_in_one_line(
     result.stdout.fnmatch_lines(["*ERROR collecting my_losses.py*", said])
     result.stdout.no_fnmatch_line("*Traceback*")
     result.stdout.no_fnmatch_line("*harness*")
+
+
+def test_a_keyword_that_is_nearly_a_parameter_is_a_warning_of_the_collection(
+    pytester: pytest.Pytester,
+) -> None:
+    text = """
+        from lossproof import implements
+        @implements("bce_with_logits", framework="numpy")
+        def bce(logits, targets, weight=2.0): ...
+        """
+    pytester.makepyfile(my_losses=text)
+    pytester.makepyfile(
+        """
+        import my_losses
+        def test_bce(lossproof): lossproof.check(my_losses.bce, "bce_with_logits", dtypes="float32")
+        """
+    )
+    said = "bce has a keyword 'weight'*did you mean 'pos_weight'*"
+    arguments = ("--lossproof=my_losses.py", "--collect-only", "-q")
+    found = pytester.runpytest(*arguments, "-W", "default")
+    assert found.ret == 0
+    found.stdout.fnmatch_lines(f"*my_losses.py:2: PytestCollectionWarning: {said}")
+    found = pytester.runpytest(*arguments, "-W", "error")
+    found.assert_outcomes(errors=1)
+    found.stdout.fnmatch_lines(f"my_losses.py:2: {said}")
+    found = pytester.runpytest("-W", "default")
+    found.stdout.fnmatch_lines(["*test_a_keyword_that*.py:2: UserWarning:*"])
 
 
 def test_two_adapters_may_not_have_one_name(pytester: pytest.Pytester) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import typer
+from ruamel.yaml import YAML
 from typer.core import TyperGroup
 
 from lossproof.audit.plan import Options, plan
@@ -17,7 +18,7 @@ from lossproof.audit.results import Run, Verdict
 from lossproof.audit.run import run
 from lossproof.checks.distribution import FIXED
 from lossproof.cli import app
-from lossproof.report.facts import facts
+from repository import call
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -39,14 +40,18 @@ def check(path: Path, source: str) -> Run:
     return run(plan(Options(targets=(str(path),), jobs=1)), lambda event: None)
 
 
-def test_the_first_loss_gives_the_output_that_is_shown(tmp_path: Path) -> None:
+def test_the_first_loss_gives_the_output_that_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("torch")
     (source,), (shown,) = blocks("python"), blocks("text")
-    found = check(tmp_path / "my_losses.py", source)
-    finding = next(f for f in found.findings if f.check == "accuracy" and f.dtype == "float32")
-    for label, value in facts(finding):
-        assert re.search(rf"{re.escape(label)} +{re.escape(value)}", shown), (label, value)
-    assert finding.snippet.strip().splitlines()[-1] in shown
+    monkeypatch.chdir(tmp_path)
+    Path("my_losses.py").write_text(source)
+    printed = call("check", "my_losses.py", "--no-cache", "--jobs", 1).output.splitlines()
+    for line in shown.splitlines():
+        # what is left out depends on how many cases are drawn
+        start, more, _ = line.partition("  …")
+        assert any(each.startswith(start) if more else each.rstrip() == start for each in printed), line
 
 
 def test_the_repaired_loss_passes(tmp_path: Path) -> None:
@@ -112,3 +117,38 @@ def test_the_json_that_is_described_is_the_schema() -> None:
         allowed |= set(schema["$defs"][part]["properties"])
         assert set(schema["$defs"][part]["required"]) <= keys
     assert keys <= allowed
+
+
+def workflow() -> tuple[dict[str, Any], dict[str, Any]]:
+    """The workflow that is shown, and the action of this repository."""
+    (shown,) = [block for block in blocks("yaml") if "jobs:" in block]
+    reader = YAML(typ="safe")
+    return reader.load(shown), reader.load(ROOT / "action.yml")
+
+
+def test_the_workflow_is_a_whole_one_and_says_to_the_action_what_it_takes() -> None:
+    shown, action = workflow()
+    assert set(shown) == {"name", "on", "permissions", "jobs"}
+    assert set(shown["on"]) == {"push", "pull_request"}
+    (job,) = shown["jobs"].values()
+    assert job["runs-on"] == "ubuntu-latest"
+    used = {step.get("uses", "").partition("@")[0]: step for step in job["steps"]}
+    order = [name for name in used if name]
+    assert order == [
+        "actions/checkout", "actions/setup-python", "OWNER/lossproof", "github/codeql-action/upload-sarif",
+    ]  # fmt: skip
+    given = used["OWNER/lossproof"]["with"]
+    assert set(given) <= set(action["inputs"])
+    assert given["config-from"].startswith("origin/")
+    assert used["actions/checkout"]["with"]["fetch-depth"] == 0
+    sarif = used["github/codeql-action/upload-sarif"]
+    assert sarif["with"]["sarif_file"] == action["inputs"]["sarif"]["default"]
+    assert sarif["with"]["sarif_file"] in sarif["if"]
+    assert shown["permissions"]["security-events"] == "write"
+
+
+def test_the_table_of_the_action_has_its_inputs_and_their_defaults() -> None:
+    _, action = workflow()
+    rows = re.findall(r"^\| `([a-z-]+)` \| (none|`[^`]+`) \| .+ \|$", README, re.MULTILINE)
+    told = {name: "" if default == "none" else default.strip("`") for name, default in rows}
+    assert told == {name: each["default"] for name, each in action["inputs"].items()}

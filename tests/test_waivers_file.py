@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import os
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +21,7 @@ from lossproof.errors import UsageError
 from lossproof.inputs import Case
 from lossproof.spec import library
 from lossproof.waivers import Waiver, bundled, load, parse, require_conditions, without
-from repository import TOMORROW, YESTERDAY, call, repository
+from repository import LOSSES, TOMORROW, YESTERDAY, call, repository
 
 GOOD = "- implementation: a.b\n  loss: mse\n  checks: [accuracy]\n  reason: known\n  expires: 2999-01-01\n"
 
@@ -190,9 +193,11 @@ def test_a_where_that_does_not_fit_stops_a_run_before_it_begins(
         ({"implementation": "my_losses.right"}, "matches nothing"),
         ({"checks": "['*', puritty]"}, "did you mean 'purity'"),
         ({"implementation": "others.right"}, None),
+        ({"implementation": "my_loses.expanded"}, "'my_loses.expanded'; did you mean 'my_losses.expanded'?"),
+        ({"implementation": "my_loses.right"}, None),
         ({}, None),
     ],
-)
+)  # fmt: skip
 def test_check_says_which_waivers_do_not_hold_and_ends_as_without_that(
     changes: dict[str, object], said: str | None, target: str, tmp_path: Path
 ) -> None:
@@ -202,6 +207,80 @@ def test_check_says_which_waivers_do_not_hold_and_ends_as_without_that(
     assert result.exit_code == (0 if (said is None and not changes) or "checks" in changes else 1)
     assert ("Waivers that do not hold in this run" in output) is (said is not None)
     assert said is None or said in output
+
+
+MISSPELT = [
+    ("my_losses.expandet", True),
+    ("my_loses.expanded", True),
+    ("my_losses.expanded_2", False),  # in the file, and not asked for
+    ("other_losses.expanded", False),  # not near enough
+    ("my_losses2.expanded", False),  # beside the file
+    ("my_lossesb.expanded", False),  # a package beside the file
+    ("my_losses.right", False),
+    ("my_losses.made_2", True),
+]
+
+
+@pytest.mark.parametrize(("implementation", "told"), MISSPELT)
+@pytest.mark.parametrize("command", ["check", "pytest"])
+def test_a_name_that_is_surely_misspelt_is_told_where_only_part_is_checked(
+    command: str, implementation: str, told: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    mine = repository(tmp_path)
+    more = (
+        LOSSES.partition("import implements\n")[2]
+        .replace("expanded", "expanded_2")
+        .replace("right", "made_1")
+    )
+    mine.write("my_losses.py", LOSSES + more)
+    mine.write("my_losses2.py", LOSSES)
+    mine.write("my_lossesb/__init__.py", "")
+    path = mine.waive(implementation=implementation)
+    said = f"no implementation '{implementation}'; did you mean"
+    target = "my_losses.py:expanded" if "made" not in implementation else "my_losses.py:made_1"
+    if command == "check":
+        arguments = ["check", target, "--no-cache", "--dtype", "float64", "--regime", "near_equal"]
+        output = call(*arguments, "--waivers", path).output
+    else:
+        item = target.replace(":", "::") + "[float64]::accuracy"
+        output = pytest_of(tmp_path, item, "--lossproof=my_losses.py", "--lossproof-waivers", str(path))
+    assert (said in " ".join(output.split())) is told
+
+
+def test_a_name_that_may_be_made_in_a_loop_is_not_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    mine = repository(tmp_path)
+    loop = 'for n in (1, 2):\n    implements("mse", framework="numpy", name=f"right_{n}")(lambda x, y: right(x, y))\n'
+    mine.write("my_losses.py", LOSSES + loop)
+    path = mine.waive(implementation="my_losses.expandet")
+    found = call("check", "my_losses.py:expanded", "--no-cache", "--dtype", "float64", "--waivers", path)
+    assert "no implementation" not in found.output
+
+
+def pytest_of(folder: Path, *arguments: str) -> str:
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "lossproof.pytest_plugin",
+        *arguments,
+    ]
+    harness = str(Path(__file__).parents[1] / "harness")
+    path = os.pathsep.join([harness, os.environ.get("PYTHONPATH", "")])
+    environment = {
+        **os.environ,
+        "PYTHONPATH": path,
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        "PYTEST_ADDOPTS": "",
+    }
+    found = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    return found.stdout
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
@@ -87,6 +88,8 @@ def checked(
     library.find(loss)
     require_conditions(chosen.waivers)
     implementation = _bind(function, loss, framework, bound, options)
+    for said in implementation.remarked:
+        warnings.warn(said, stacklevel=_outside())
     for proof in false_laws(implementation):
         raise SpecError(proof.falsehood, library.get(proof.loss).place("laws", proof.law))
     require_regimes(chosen, [implementation.loss])
@@ -113,6 +116,14 @@ def _bind(
             gradient=bound["gradient"] or first.gradient, **first.fixed,
         )  # fmt: skip
     return bind(function, loss, framework or _framework_of(function), **bound, **fixed)
+
+
+def _outside() -> int:
+    """How many frames up from the caller the code of lossproof ends."""
+    frame, depth = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "lossproof":
+        frame, depth = frame.f_back, depth + 1
+    return depth
 
 
 def _same(declaration: Declaration, loss: str) -> bool:

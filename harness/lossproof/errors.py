@@ -101,6 +101,8 @@ def suggest(word: str, allowed: Iterable[str]) -> str:
     """`"; did you mean 'nearest'?"` followed by what is allowed, to append to an error message."""
     choices = sorted(set(allowed))
     close = difflib.get_close_matches(word, choices, n=1, cutoff=0.5)
+    if not close and len(word) > 1:  # a word cut short is far from the whole by its letters
+        close = [each for each in choices if each.startswith(word)]
     hint = f"; did you mean '{close[0]}'?" if close else ""
     if hint and len(choices) > MOST_NAMED:
         return hint

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -127,10 +128,25 @@ class Cases:
             return "a witness of the definition, shown by `lossproof prove`"
         conventions = self._turns.conventions(name)
         if not conventions:
-            return f"the law is about {law.when}, which the implementation fixes"
+            return f"the law is about {law.when}, {self._settled(law.when or '')}"
         if not laws.asks(spec, name, (*conventions.row_wise, *conventions.coupled)[0][0]):
             return "a law of the definition alone, shown by `lossproof prove`"
         return None
+
+    def _settled(self, when: str) -> str:
+        """Why the condition of a law cannot come about: its parameters are fixed, or not taken."""
+        implementation, parameters = self.cell.implementation, self.cell.spec.parameters
+        left = [
+            name
+            for name in parameters
+            if re.search(rf"\b{name}\b", when)
+            and name not in implementation.takes
+            and name not in implementation.fixed
+        ]
+        if not left:
+            return "which the implementation fixes"
+        told = ", ".join(f"{name} ({parameters[name].default!r} unless given)" for name in left)
+        return f"and the implementation does not take {told}"
 
     def fixed(self) -> dict[str, Any]:
         """The parameters that the implementation does not vary, at the values that it has."""

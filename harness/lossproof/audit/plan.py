@@ -150,6 +150,7 @@ def _implementations(options: Options, targets: Sequence[str], made: Plan) -> li
             return []
     found: list[Implementation] = []
     bare: set[str] = set()
+    spared: list[Problem] = []
     for target in targets:
         if is_pattern(target):
             made.problems.append(Problem(target, f"no Python file matches '{target}'"))
@@ -160,8 +161,11 @@ def _implementations(options: Options, targets: Sequence[str], made: Plan) -> li
         for problem in problems:
             if isinstance(problem, Undeclared) and target not in options.targets:
                 bare.add(target)
-                continue
-            if isinstance(problem, AdapterSkip):
+            elif isinstance(problem, Undeclared) and os.path.basename(target) == "__init__.py":
+                spared.append(
+                    problem
+                )  # a shell has put the files of a package in the place of its own pattern
+            elif isinstance(problem, AdapterSkip):
                 made.skipped_adapters.append(problem)
             else:
                 made.problems.append(problem)
@@ -169,6 +173,8 @@ def _implementations(options: Options, targets: Sequence[str], made: Plan) -> li
         files = matches(pattern)
         if files and bare.issuperset(files):
             made.problems.append(Problem(pattern, f"no function in {', '.join(files)} has @implements"))
+    if not found and not made.problems and not made.skipped_adapters:
+        made.problems += spared
     return found
 
 

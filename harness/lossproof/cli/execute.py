@@ -109,10 +109,10 @@ def execute(options: Options, outputs: Outputs, judge: Callable[[Run], None] | N
     if judge is not None:
         judge(found)
         return report(found, outputs, announced, planned)
-    return report(found, outputs, announced, planned, _remarks(found, options))
+    return report(found, outputs, announced, planned, _remarks(found, options, planned))
 
 
-def _remarks(found: Run, options: Options) -> Sequence[str]:
+def _remarks(found: Run, options: Options, planned: Plan) -> Sequence[str]:
     if not options.waivers:
         return ()
     from lossproof.gate.verdict import remarks
@@ -121,7 +121,10 @@ def _remarks(found: Run, options: Options) -> Sequence[str]:
         options.losses, options.frameworks, options.devices, options.dtypes, options.modes, options.regimes,
         *(":" in target for target in options.targets),
     )  # fmt: skip
-    return remarks(found, options.waivers, options.fail_on, narrowed=any(narrowing))
+    sources: dict[str, set[Path]] = {}
+    for each in (cell.implementation for cell in planned.cells):
+        sources.setdefault(each.adapter, set()).update([Path(each.path)] if each.path else [])
+    return remarks(found, options.waivers, options.fail_on, narrowed=any(narrowing), sources=sources)
 
 
 def report(
@@ -175,9 +178,12 @@ def report(
     replay = str(outputs.json) if outputs.json not in (None, STDOUT) else None
     stream = sys.stderr if outputs.json == STDOUT else sys.stdout
     if run.results or not run.problems:
+        cells = planned.cells if planned is not None else ()
+        meant = list(dict.fromkeys(said for cell in cells for said in cell.implementation.remarked))
         summary(
-            run, console(stream), fail_on=outputs.fail_on, written=written, replay=replay, remarks=remarks
-        )
+            run, console(stream), fail_on=outputs.fail_on, written=written, replay=replay,
+            remarks=remarks, meant=meant,
+        )  # fmt: skip
     else:
         for problem in run.problems:
             if problem not in announced:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lossproof.audit.results import FAIL_ON, Run
+from lossproof.audit.results import FAIL_ON, Run, Verdict
 from lossproof.cli import options as given
 from lossproof.cli.execute import STDOUT, Outputs, execute
-from lossproof.errors import LossproofError, Place, UsageError
+from lossproof.errors import LossproofError, Place, UsageError, shown
 
 if TYPE_CHECKING:
     from lossproof.gate.config import Config
@@ -89,14 +89,21 @@ def gate(
         summary=Path(summary) if summary else None, fail_on=options.fail_on,
     )  # fmt: skip
 
+    drafted: list[str] = []
+
     def judge(run: Run) -> None:
         run.objections = objections(run, accepted, options.fail_on, narrowed=any(narrowing))
         if write_waivers:
-            _draft(run, path, options.fail_on)
+            drafted.append(_draft(run, path, options.fail_on))
 
     # targets and modules are named from where the configuration stands
     with contextlib.chdir(said.root):
-        raise typer.Exit(execute(options, outputs, judge))
+        try:
+            code = execute(options, outputs, judge)
+        finally:
+            for line in drafted:  # at the end, below a report that may be long
+                typer.echo(line, err=True)
+    raise typer.Exit(code)
 
 
 def _here(path: Path | None) -> Path | None:
@@ -133,7 +140,8 @@ def _at(place: Place | None, file: str) -> Place:
     return Place(file) if place is None else replace(place, file=file)
 
 
-def _draft(run: Run, path: Path, fail_on: str) -> None:
+def _draft(run: Run, path: Path, fail_on: str) -> str:
+    """Add what is missing to a file of waivers, and say so."""
     from lossproof.gate.drafts import draft
     from lossproof.report import files
     from lossproof.report.text import plural
@@ -143,6 +151,6 @@ def _draft(run: Run, path: Path, fail_on: str) -> None:
     text, count = draft(run, fail_on, written)
     if count:
         files.write(path, text)
-        typer.echo(f"{plural(count, 'waiver')} drafted in {path}: fill in the reasons", err=True)
-    else:
-        typer.echo("no waiver to draft: there is no finding", err=True)
+        return f"{plural(count, 'waiver')} drafted in {shown(str(path))}: fill in the reasons"
+    waived = any(row.verdict is Verdict.WAIVED for row in run.results)
+    return f"no waiver to draft: there is no finding{' beside those that are waived' if waived else ''}"

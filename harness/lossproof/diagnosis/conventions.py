@@ -137,10 +137,12 @@ def of_all_rows(facet: Facet, samples: list[Sample]) -> Diagnosis | None:
             told += whole.size > 1
         else:
             if told >= 2:
+                spec = facet.cell.spec
+                none = "" if "reduction" in spec.parameters else f" ({spec.loss} has no reduction)"
                 return Diagnosis(
                     "wrong shape",
-                    f"this is the {what} over all rows, where each row's own value is asked for: bind the function "
-                    f"before its {what} is taken",
+                    f"this is the {what} over all rows, where each row's own value is asked for{none}: bind the "
+                    f"function before its {what} is taken",
                 )
     return None
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from lossproof.audit.results import Objection, Result, Run, Verdict, blamed
 from lossproof.checks import NAMES
 from lossproof.errors import suggest
+from lossproof.gate.misspelt import Sources, meant
 from lossproof.spec import library
 from lossproof.waivers import PLACEHOLDER, Waiver
 
@@ -30,11 +31,25 @@ def objections(
     return found
 
 
-def remarks(run: Run, waivers: Sequence[Waiver], fail_on: str, *, narrowed: bool) -> list[str]:
-    """What a gate would say against the waivers about the adapters of a run that is none, each with its place."""
+def remarks(
+    run: Run, waivers: Sequence[Waiver], fail_on: str, *, narrowed: bool, sources: Sources
+) -> list[str]:
+    """What a gate would say against the waivers about the adapters of a run that is none, each with its place.
+
+    Also those that are about them but for their spelling. sources: the files of the adapters.
+    """
     adapters = {_adapter(row.implementation) for row in run.results if row.check != "*"}
-    own = [waiver for waiver in waivers if _adapter(waiver.implementation) in adapters]
-    return [f"{each.where}: {each.message}" for each in objections(run, own, fail_on, narrowed=narrowed)]
+    said: list[str] = []
+    for waiver in waivers:
+        own = [waiver] if _adapter(waiver.implementation) in adapters else []
+        found = objections(run, own, fail_on, narrowed=narrowed)
+        said += [f"{each.where}: {each.message}" for each in found]
+        if not found and (near := meant(waiver, run, fail_on, sources)):
+            said.append(
+                f"{waiver.place or 'waiver'}: the waiver for {waiver.subject} matches nothing: "
+                f"there is no implementation '{waiver.implementation}'; did you mean '{near}'?"
+            )
+    return said
 
 
 def _adapter(implementation: str) -> str:

@@ -17,6 +17,7 @@ from lossproof.frameworks import DEVICES, NAMES
 from lossproof.implementation.declare import Declaration, declared
 from lossproof.implementation.model import DEFAULT_DTYPES, Implementation
 from lossproof.implementation.signature import fit
+from lossproof.implementation.unmet import remarks, unreduced
 
 if TYPE_CHECKING:
     from lossproof.spec.model import Parameter, Spec
@@ -108,12 +109,16 @@ def fitted(
         line=line,
         target=target,
         spec=file,
+        remarks=tuple(remarks(called, found.left, spec, {*found.takes, *fixed})),
     ), []
 
 
 def _fixed(given: Mapping[str, Any], spec: Spec) -> tuple[dict[str, Any], list[str]]:
     fixed, problems = {}, []
     for name, value in given.items():
+        if name == "reduction" and name not in spec.parameters:
+            problems.append(unreduced(spec, value))
+            continue
         if name not in spec.parameters:
             known = suggest(name, spec.parameters) if spec.parameters else f" ({spec.loss} has no parameters)"
             problems.append(f"unknown parameter '{name}' of {spec.loss}{known}")

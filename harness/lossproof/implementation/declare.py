@@ -141,23 +141,38 @@ def declarations(function: Any) -> tuple[Declaration, ...]:
     return ()
 
 
-def shadowed(namespace: Mapping[str, Any]) -> list[tuple[str, Declaration, Declaration]]:
-    """Decorated functions that a later decorated one of their name replaced: the name, and both declarations.
+def shadowed(namespace: Mapping[str, Any]) -> list[tuple[str, Declaration, int]]:
+    """Decorated functions that a later one of their name replaced: the name, the declaration, and the later one's line.
 
     namespace: of the module. A function that is kept under another name is not lost.
     """
     _, decorated = namespace.get(_DECORATED) or (None, [])
     kept = {id(_plain(value)) for value in list(namespace.values())}
-    lost: list[tuple[str, Declaration, Declaration]] = []
+    lost: list[tuple[str, Declaration, int]] = []
     for index, (function, declaration) in enumerate(decorated):
         later = [
-            after
+            after.line
             for other, after in decorated[index + 1 :]
             if other.__qualname__ == function.__qualname__ and other is not function
         ]
+        later = later or _undecorated(function, namespace)
         if id(function) not in kept and later:
             lost.append((function.__qualname__, declaration, later[-1]))
     return lost
+
+
+def _undecorated(function: Any, namespace: Mapping[str, Any]) -> list[int]:
+    """The line of a plain function of the same module that has the name of another one now.
+
+    What a decorator made of it has a name of its own, or leads to what it wraps.
+    """
+    name = function.__qualname__
+    now = _plain(namespace.get(name))
+    code = getattr(now, "__code__", None)
+    if not isinstance(code, CodeType) or now is function:
+        return []
+    own = (getattr(now, "__qualname__", None), getattr(now, "__module__", None))
+    return [code.co_firstlineno] if own == (name, getattr(function, "__module__", None)) else []
 
 
 def _note(function: Any, declaration: Declaration, frame: FrameType | None) -> None:

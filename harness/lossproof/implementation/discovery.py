@@ -59,6 +59,7 @@ def discover(target: str) -> tuple[list[Implementation], list[Problem]]:
     except (UsageError, AdapterError) as error:
         return [], [_problem(error, target)]
     found = list(_declared(module, package=parsed.kind != "file"))
+    lost = list(_lost(module, parsed))
     if parsed.function is not None:
         try:
             chosen = _function(module, parsed, [name for name, _, _ in found])
@@ -66,13 +67,15 @@ def discover(target: str) -> tuple[list[Implementation], list[Problem]]:
             return [], [_problem(error, target)]
         found = [(parsed.function, chosen, each) for each in declarations(chosen)]
         if not found:
-            return [], [Problem(target, f"'{parsed.function}' has no @implements; {_ADVICE}")]
+            return [], lost or [Problem(target, f"'{parsed.function}' has no @implements; {_ADVICE}")]
+    elif lost and not found:
+        return [], lost
     elif not found:
         if parsed.kind == "module" and hasattr(module, "__path__"):
             return [], [Undeclared(target, _of_package(module))]
         return [], [Undeclared(target, f"no function here has @implements; {_ADVICE}")]
     implementations, problems = _fit_all(found, parsed, module.__name__)
-    return implementations, [*_lost(module, parsed), *problems]
+    return implementations, [*lost, *problems]
 
 
 def bind_target(target: str, loss: str, framework: str, **fixed: Any) -> Implementation:
@@ -167,12 +170,12 @@ def _fit_all(
 
 def _lost(module: ModuleType, target: Target) -> Iterator[Problem]:
     """What a later function of the same name replaced, which nothing can check."""
-    for name, first, last in shadowed(vars(module)):
+    for name, first, line in shadowed(vars(module)):
         if target.function in (None, name):
             yield Problem(
                 str(Place(shown(first.path), first.line)),
-                f"{target.adapter}.{name} is declared twice: the one in line {last.line} replaces this one; "
-                "rename one of the functions",
+                f"{target.adapter}.{name} is defined twice: the function in line {line} replaces this one, which "
+                "nothing checks; rename one of the two",
             )
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from lossproof.errors import Place
+
 DEFAULT_DTYPES = ("float32", "float64")
 
 
@@ -18,7 +20,7 @@ class Implementation:
     the spec's default. devices: None for every device of the framework. precision: a name in floats.FORMATS.
     target: what `check` accepts to find it again ("file.py:function", "module:function"); empty where it
     cannot be found again, such as a function defined inside another. spec: the path of the spec where that is
-    a file of the user's, empty for a bundled one.
+    a file of the user's, empty for a bundled one. remarks: what may be meant otherwise in how it is bound, a line each.
     """
 
     function: Callable[..., Any]
@@ -36,6 +38,13 @@ class Implementation:
     line: int = 0
     target: str = ""
     spec: str = ""
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def remarked(self) -> tuple[str, ...]:
+        """The remarks, each with the place of the function."""
+        where = f"{Place(self.path, self.line or None)}: " if self.path else ""
+        return tuple(where + each for each in self.remarks)
 
     @property
     def free(self) -> frozenset[str]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from lossproof.errors import suggest
+from lossproof.implementation.unmet import nearest
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
@@ -16,10 +17,11 @@ _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_O
 @dataclass(frozen=True)
 class Fit:
     """takes: parameters of the spec that the function takes by keyword. bound: those that a functools.partial
-    has bound. problems: one line each."""
+    has bound. left: other keywords with a default, which nothing gives. problems: one line each."""
 
     takes: frozenset[str]
     bound: Mapping[str, Any] = field(default_factory=dict)
+    left: Mapping[str, Any] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
 
 
@@ -54,7 +56,7 @@ def fit(
         listed = f" ({', '.join(each.name for each in seen)})" if seen else ""
         problems.append(
             f"{name} takes {len(seen)} positional input{'s' * (len(seen) != 1)}{listed}, "
-            f"but {loss} has {len(inputs)}: {', '.join(inputs)}"
+            f"but {loss} has {len(inputs)}: {', '.join(inputs)}{_meant(required[len(inputs) :], options)}"
         )
     keywords = [each for each in own if each not in slots[: len(inputs)]]
     takes = {each.name for each in keywords if each.kind in (_POSITIONAL[1], each.KEYWORD_ONLY)} & options
@@ -65,7 +67,22 @@ def fit(
             problems.append(f"{name} needs the keyword '{each.name}', which is no parameter of {loss}{known}")
     if any(each.kind is each.VAR_KEYWORD for each in own):
         takes |= options - {each.name for each in slots[: len(inputs)]} - bound.keys()
-    return Fit(frozenset(takes), bound, tuple(problems))
+    left = {
+        each.name: each.default
+        for each in keywords
+        if each.kind in (_POSITIONAL[1], each.KEYWORD_ONLY)
+        and each.default is not each.empty
+        and each.name not in options
+    }
+    return Fit(frozenset(takes), bound, left, tuple(problems))
+
+
+def _meant(more: Sequence[inspect.Parameter], options: Collection[str]) -> str:
+    """What to say of the first name that is no input and is nearly one of a parameter."""
+    for each in more:
+        if near := nearest(each.name, options):
+            return f"; did you mean '{near}' by '{each.name}'?"
+    return ""
 
 
 def _signature(function: Callable[..., Any]) -> inspect.Signature | None:

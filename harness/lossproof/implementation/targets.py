@@ -88,7 +88,9 @@ def parse(text: str) -> Target:
         if os.path.isdir(word):
             raise UsageError(_directory(word))
         if not os.path.isfile(word):
-            raise UsageError(f"no file '{word}'")
+            folder, name = os.path.split(word)
+            beside = [os.path.basename(path) for path in matches(os.path.join(glob.escape(folder), "*.py"))]
+            raise UsageError(f"no file '{word}'{suggest(name, beside)}")
         if not word.endswith(".py"):
             raise UsageError(f"'{word}' is no Python file (its name does not end in .py)")
         home = home_of(word)

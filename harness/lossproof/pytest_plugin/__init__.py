@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lossproof.pytest_plugin import options
+from lossproof.pytest_plugin.accepted import ACCEPTED, Accepted
 from lossproof.pytest_plugin.record import ROWS, RUNS, Recorder
 
 if TYPE_CHECKING:
@@ -30,12 +31,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARKER)
     asked = config.stash[options.ASKED] = options.read(config)
+    config.stash[ACCEPTED] = Accepted()
+    files = options.adapters(config)
     if not hasattr(config, "workerinput"):  # a worker of pytest-xdist; what it found goes with its reports
-        config.pluginmanager.register(Recorder(config, asked), "lossproof-recorder")
-    if files := options.adapters(config):
+        config.pluginmanager.register(Recorder(config, asked, files), "lossproof-recorder")
+    if files is not None:
         from lossproof.pytest_plugin.collect import Collecting
 
-        config.pluginmanager.register(Collecting(files, asked), "lossproof-collecting")
+        config.pluginmanager.register(
+            Collecting(files, asked, config.stash[ACCEPTED]), "lossproof-collecting"
+        )
 
 
 @pytest.hookimpl(wrapper=True)

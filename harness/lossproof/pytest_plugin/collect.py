@@ -7,6 +7,7 @@ that runs.
 from __future__ import annotations
 
 import fnmatch
+import warnings
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lossproof.pytest_plugin.accepted import Accepted
 from lossproof.pytest_plugin.options import Asked, Files
 from lossproof.pytest_plugin.record import RUNS
 
@@ -39,11 +41,10 @@ class Setting:
 class Collecting:
     """Registered where there are adapter files; keeps what their items share."""
 
-    def __init__(self, files: Files, asked: Asked) -> None:
-        self.files, self.asked = files, asked
+    def __init__(self, files: Files, asked: Asked, accepted: Accepted) -> None:
+        self.files, self.asked, self._accepted = files, asked, accepted
         self.taken: dict[tuple[str, str, str], Path] = {}
         self._cells: Cells | None = None
-        self._waivers: Sequence[Waiver] | None = None
         self._told: set[str] = set()
 
     @property
@@ -57,13 +58,7 @@ class Collecting:
     @property
     def waivers(self) -> Sequence[Waiver]:
         """The waivers of the run. Raises UsageError where one of their files cannot be used."""
-        if self._waivers is None:
-            if not self.asked.waivers:
-                return ()  # to read them takes the engine along
-            from lossproof.waivers import load
-
-            self._waivers = [waiver for path in self.asked.waivers for waiver in load(path)]
-        return self._waivers
+        return self._accepted.of(self.asked.waivers)
 
     def mistaken(self, losses: Iterable[str]) -> str | None:
         """What is wrong with the waivers of the run, as far as they are about these losses; each mistake once."""
@@ -122,6 +117,13 @@ class Adapter(pytest.File):
         said += [taken for each in implementations if (taken := self._taken(each))]
         if mistake := self.collecting.mistaken(each.loss for each in implementations):
             said.append(mistake)
+        for each in implementations:
+            for remark, placed in zip(each.remarks, each.remarked, strict=True):
+                warning = pytest.PytestCollectionWarning(remark)
+                try:
+                    warnings.warn_explicit(warning, None, each.path or str(self.path), each.line)
+                except pytest.PytestCollectionWarning:  # as `-W error` asks for
+                    said.append(placed)
         if said:
             raise self.CollectError("\n".join(dict.fromkeys(said)))
         names = Counter(each.name for each in implementations)

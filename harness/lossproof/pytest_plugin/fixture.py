@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from lossproof import waivers
 from lossproof.api import checked
 from lossproof.audit.results import Finding, Run, Verdict
 from lossproof.errors import LossproofError
 from lossproof.pytest_plugin import options
+from lossproof.pytest_plugin.accepted import ACCEPTED
 from lossproof.pytest_plugin.options import Asked
 from lossproof.pytest_plugin.record import RUNS
 from lossproof.report import complaint
@@ -53,7 +53,7 @@ class Lossproof:
             "devices": asked.devices or ("cpu",), "modes": asked.modes,
         }  # fmt: skip
         try:
-            accepted = [waiver for path in asked.waivers for waiver in waivers.load(path)]
+            accepted = self._item.config.stash[ACCEPTED].of(asked.waivers)
             usual |= {"waivers": accepted, "fail_on": asked.fail_on}
             found = checked(function, loss, **{**usual, **given})
         except LossproofError as error:

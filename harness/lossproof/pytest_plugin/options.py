@@ -101,7 +101,8 @@ def read(config: pytest.Config) -> Asked:
 
 @dataclass(frozen=True)
 class Files:
-    """The adapter files of a run. matched: those that only a pattern names, which need not declare anything."""
+    """The adapter files of a run. matched: those that need not declare anything, since only a pattern names them, or a
+    shell in the place of one, which brings the `__init__.py` of a package along."""
 
     every: frozenset[Path]
     matched: frozenset[Path]
@@ -133,11 +134,12 @@ def adapters(config: pytest.Config) -> Files | None:
         config.args = [*config.args, *(str(path) for path in typed if path.resolve() not in nodes)]
     if not (typed or known):
         return None
+    every = frozenset(path.resolve() for path in (*typed, *known))
     named = {path.resolve() for path in (*typed, *(path for path in known if path not in matched))}
-    return Files(
-        frozenset(path.resolve() for path in (*typed, *known)),
-        frozenset(path.resolve() for path in matched) - named,
-    )
+    if len(every) > 1:
+        matched += [path for path in every if path.name == "__init__.py"]
+        named = {path for path in named if path.name != "__init__.py"}
+    return Files(every, frozenset(path.resolve() for path in matched) - named)
 
 
 def unknown(kind: str, word: str, allowed: Iterable[str]) -> str:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lossproof.pytest_plugin.options import Asked
+from lossproof.pytest_plugin.accepted import ACCEPTED
+from lossproof.pytest_plugin.options import Asked, Files
 
 if TYPE_CHECKING:
     from lossproof.audit.results import Run
@@ -29,8 +30,8 @@ class Recorder:
     Raises pytest.UsageError where the report or the JSON cannot be written, before anything runs.
     """
 
-    def __init__(self, config: pytest.Config, asked: Asked) -> None:
-        self._config, self._asked = config, asked
+    def __init__(self, config: pytest.Config, asked: Asked, adapters: Files | None) -> None:
+        self._config, self._asked, self._adapters = config, asked, adapters
         self._texts: list[str] = []
         self._run: Run | None = None
         self._written: list[str] = []
@@ -92,11 +93,11 @@ class Recorder:
         from lossproof.errors import LossproofError
         from lossproof.gate.verdict import remarks
         from lossproof.report.text import one_line
-        from lossproof.waivers import load
 
+        sources = {path.stem: [path] for path in (self._adapters.every if self._adapters is not None else ())}
         try:
-            accepted = [waiver for path in self._asked.waivers for waiver in load(path)]
-            said = remarks(run, accepted, self._asked.fail_on, narrowed=True)
+            accepted = self._config.stash[ACCEPTED].of(self._asked.waivers)
+            said = remarks(run, accepted, self._asked.fail_on, narrowed=True, sources=sources)
         except LossproofError:  # told where the waivers were read
             return []
         return [one_line(line) for line in said]

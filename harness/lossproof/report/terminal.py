@@ -30,11 +30,13 @@ def summary(
     written: Sequence[str] = (),
     replay: str | None = None,
     remarks: Sequence[str] = (),
+    meant: Sequence[str] = (),
 ) -> None:
     """Print what the run found.
 
     fail_on: "degraded" shows degraded findings in full. written: lines about the files that were written.
-    replay: the JSON file that `lossproof replay` can be given. remarks: about waivers, of no weight for the outcome.
+    replay: the JSON file that `lossproof replay` can be given. remarks, meant: about waivers, and about how functions
+    are bound; of no weight for the outcome.
     """
     _implementations(run, console)
     _findings(run, console, fail_on, replay)
@@ -46,6 +48,7 @@ def summary(
     objections = [f"{each.where}: {each.message}" for each in run.objections]
     _short(console, "Waivers that do not hold", objections, "bold red")
     _short(console, UNHELD, remarks, "yellow")
+    _short(console, "Perhaps meant otherwise", meant, "yellow")
     problems = [f"{problem.where}: {problem.message}" for problem in run.problems]
     _short(console, "Problems", problems, "bold red")
     _last(run, console, written)

@@ -24,7 +24,7 @@ from lossproof.errors import LossproofError
 from lossproof.implementation import AdapterSkip, Implementation
 from lossproof.spec import library
 
-SCHEMA = 2
+SCHEMA = 3
 """The version of an entry's form."""
 
 LIMIT = 16 * 2**20
@@ -45,6 +45,7 @@ class _Known:
     line: int
     target: str
     spec: str
+    remarks: tuple[str, ...]
 
 
 @dataclass(frozen=True)
