@@ -72,8 +72,8 @@ def test_a_finding_tells_up_to_where_results_are_right(
     point = accuracy(found, name).breakdown
     assert point is not None
     assert re.fullmatch(magnitude, point["magnitude"]), point
-    assert least <= point["value"] <= most, point
-    assert point["text"].startswith("right up to ")
+    assert least <= abs(point["value"]) <= most, point
+    assert point["text"].startswith(f"right {'down' if point['value'] < 0 else 'up'} to ")
     assert re.search(f", then ({then})$", point["text"]), point
 
 

@@ -116,7 +116,7 @@ def findings_of(ledger: Ledger, keep: set[str], pool: tuple[int, ...]) -> dict[s
             diagnosis = inquiry.of(check, case, seen)
         wanted = ledger.cell.mode == "eager" and waiver is None and not case.variables
         calls = BUDGET["breakdown"] if wanted else 0
-        point = breakdown(ledger.cell, check, case, seen, calls)
+        point = breakdown(ledger.cell, check, case, seen, calls, diagnosis)
         found[identity(ledger.cell, check)] = finding(
             ledger.cell, check, case, seen, waiver, diagnosis, point
         )

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from lossproof.audit.results import Diagnosis
 from lossproof.checks import accuracy, gradient
 from lossproof.checks.cell import Cell
 from lossproof.checks.observation import Observation
@@ -28,6 +29,15 @@ GENTLER = (2.0**-2, 2.0**-5, 2.0**-12)
 
 HALVINGS = 9
 """A hundredth of a power of two, from the farthest of them."""
+
+EVERYWHERE = frozenset({
+    "another convention", "another power", "constant added", "constant factor", "detached factor", "ignores an input",
+    "ignores cotangent", "off by one", "parameter misused", "sign", "swapped arguments", "wrong axis",
+})  # fmt: skip
+"""Kinds of mistake that explain a failure at every magnitude: none of them sets in anywhere."""
+
+OF_FORMULAS = frozenset({"another derivative", "another formula"})
+"""And those of a formula that is wrong at ordinary inputs: near one value of a parameter it may be right by chance."""
 
 Breakdown = dict[str, Any]
 """magnitude: its name; value: a number; text: both in a sentence."""
@@ -64,11 +74,16 @@ class _Way:
         return bits is not None and bits > PASS_BITS
 
 
-def breakdown(cell: Cell, check: str, case: Case, seen: Observation, calls: int) -> Breakdown | None:
+def breakdown(
+    cell: Cell, check: str, case: Case, seen: Observation, calls: int, told: Diagnosis | None = None
+) -> Breakdown | None:
     """Where a failed accuracy or gradient sets in, on a way from gentler inputs to the case.
 
-    calls: how many the search may cost. None where no way was found on which it passes before and fails beyond.
+    calls: how many the search may cost. told: its diagnosis. None where that explains the failure at every magnitude,
+    and where no way was found on which it passes before and fails beyond.
     """
+    if told is not None and told.kind in EVERYWHERE:
+        return None
     if check not in (accuracy.NAME, gradient.NAME) or seen.bits is None or seen.quantity == gradient.FORWARD:
         return None
     way = _Way(cell, check, calls)
@@ -78,6 +93,8 @@ def breakdown(cell: Cell, check: str, case: Case, seen: Observation, calls: int)
             if spot is None:
                 return None
             for ray in (*_offset(cell, case), *rays(Facet(cell, check == gradient.NAME), case, spot)):
+                if told is not None and told.kind in OF_FORMULAS and ray.what in cell.spec.parameters:
+                    continue
                 found = _along(way, ray)
                 if found is not None:
                     return _told(way, ray, spot, *found)
@@ -152,7 +169,8 @@ def _told(way: _Way, ray: Ray, spot: Spot, low: float, high: float) -> Breakdown
     case = ray.at(low)
     if ray.what == "offset":
         array = wide(case.inputs[anatomy(way.cell.spec).main[0]])
-        name, value = "common offset", float(np.nanmax(np.abs(np.where(np.isfinite(array), array, np.nan))))
+        array = np.where(np.isfinite(array), array, np.nan)
+        name, value = "common offset", float(np.nanmax(np.abs(array))) * (1 if np.nanmax(array) > 0 else -1)
     else:
         before = dict(limits(way.cell.spec, ray.at(low / 4), spot, ray.what))
         passed = [
@@ -166,7 +184,8 @@ def _told(way: _Way, ray: Ray, spot: Spot, low: float, high: float) -> Breakdown
             return None
         name, value = passed[0][0].removeprefix("a ").removesuffix(" of"), passed[0][1]
     value = float(f"{value:.6g}")
-    return _sentence(way, name, value, ray.at(high), "down" if _falls(way, ray, name, high) else "up")
+    down = value < 0 or _falls(way, ray, name, high)
+    return _sentence(way, name, value, ray.at(high), "down" if down else "up")
 
 
 def _falls(way: _Way, ray: Ray, name: str, high: float) -> bool:

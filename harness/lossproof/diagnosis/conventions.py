@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import operator
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -13,8 +14,10 @@ import numpy as np
 
 from lossproof.audit.results import Diagnosis
 from lossproof.diagnosis.samples import Facet, Sample
+from lossproof.expression.node import topological
 from lossproof.floats import FORMATS
 from lossproof.inputs.case import Case
+from lossproof.spec import graph
 from lossproof.spec.model import Parameter, Spec
 
 SMALL = (1e-12, 1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
@@ -33,6 +36,12 @@ FORMULAS: tuple[tuple[Callable[[float], float], str], ...] = (
     (lambda value: 1 + value, "1 + {}"),
     (lambda value: value - 1, "{} − 1"),
 )
+
+OF_ANGLES: tuple[tuple[Callable[[float], float], str], ...] = (
+    (math.radians, "{} · π/180, as of degrees,"),
+    (math.degrees, "{} · 180/π, in degrees,"),
+)
+"""And what stands in the place of a number of which the definition takes a sine or cosine."""
 
 COMMON = (
     0.0, 0.01, 0.02, 0.05, 0.07, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.9,
@@ -179,6 +188,7 @@ def _numbers(spec: Spec, given: Any) -> Iterator[tuple[str, str, Callable[[Any],
         for name, parameter in spec.parameters.items()
         if parameter.kind == "number" and given[name] is not None
     }
+    angles = _angles(spec, given)
     for name, value in numbers.items():
         parameter = spec.parameters[name]
         yield ROUNDED, name, _of(name, _nearest), f"{name} rounded to float32"
@@ -191,7 +201,7 @@ def _numbers(spec: Spec, given: Any) -> Iterator[tuple[str, str, Callable[[Any],
             yield CONVENTION, name, _always(other), f"{name}: {other:g} where {value:g} is asked for"
         if value:
             yield "sign", name, _of(name, operator.neg), f"−{name} in the place of {name}"
-        for formula, text in FORMULAS:
+        for formula, text in (*FORMULAS, *(OF_ANGLES if name in angles else ())):
             yield MISUSED, name, _of(name, formula), f"{text.format(name)} in the place of {name}"
         for two in numbers:
             if two != name and numbers[two]:
@@ -207,6 +217,13 @@ def _numbers(spec: Spec, given: Any) -> Iterator[tuple[str, str, Callable[[Any],
                     _of_two(name, two, operator.mul),
                     f"{name} · {two} in the place of {name}",
                 )
+
+
+def _angles(spec: Spec, given: Any) -> set[str]:
+    """The parameters that stand in a sine or a cosine."""
+    whole = graph.definition(spec, graph.statics_of(spec, given))
+    turned = [node for node in topological([whole]) if node.op in ("sin", "cos")]
+    return {str(node.attributes[0]) for node in topological(turned) if node.op == "parameter"}
 
 
 def _nearest(value: float) -> float:

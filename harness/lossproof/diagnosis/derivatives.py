@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +11,7 @@ from lossproof.audit.results import Diagnosis
 from lossproof.checks import answers
 from lossproof.checks.trial import Trial
 from lossproof.diagnosis.samples import ENOUGH, Facet, Sample, Truth, Truths
+from lossproof.diagnosis.words import speaker
 from lossproof.errors import ExpressionError, ImplementationError
 from lossproof.expression import primitives as p
 from lossproof.expression.derivative import vjp
@@ -126,7 +127,7 @@ def detached(facet: Facet, samples: list[Sample]) -> Diagnosis | None:
     whole = p.real(graph.definition(spec, statics))
     leaves = graph.leaves(spec, statics)
     names = list(samples[0].got)
-    for text, output, held in _with_one_held(whole, leaves):
+    for text, output, held in _with_one_held(whole, leaves, speaker(spec, statics)):
         try:
             nodes = vjp(output, graph.leaf(graph.COTANGENT, output.shape), [leaves[name] for name in names])
         except ExpressionError:
@@ -136,7 +137,12 @@ def detached(facet: Facet, samples: list[Sample]) -> Diagnosis | None:
             return _evaluated(facet, sample, dict(zip(names, nodes, strict=True)), held)
 
         if facet.explained(samples[:1], supposed, enough=2) and facet.explained(samples, supposed):
-            return Diagnosis("detached factor", f"the gradient fits where {text} is held constant")
+            told = sum(int(sample.wrong(name).sum()) for sample in samples for name in sample.got)
+            return Diagnosis(
+                "detached factor",
+                f"the gradient is as if {text} were a constant, through which none flows: this fits every result, "
+                f"{told} of which the truth does not fit",
+            )
     return None
 
 
@@ -160,7 +166,9 @@ def _evaluated(
     } or None
 
 
-def _with_one_held(whole: Node, leaves: Mapping[str, Node]) -> Iterator[tuple[str, Node, tuple[Node, ...]]]:
+def _with_one_held(
+    whole: Node, leaves: Mapping[str, Node], said: Callable[[Node], str]
+) -> Iterator[tuple[str, Node, tuple[Node, ...]]]:
     """The definition with a step of it replaced by a leaf, and the step; the last ones first."""
     inputs = set(map(id, leaves.values()))
     order = [node for node in topological([whole]) if node.kind == "real" and node.args]
@@ -171,19 +179,19 @@ def _with_one_held(whole: Node, leaves: Mapping[str, Node]) -> Iterator[tuple[st
     steps = [node for node in reversed(order) if id(node) in live]
     for node in steps[:MOST_NODES]:
         if node is not whole:
-            yield shown(node), _replaced(whole, node, graph.leaf(_name(0), node.shape)), (node,)
+            yield said(node), _replaced(whole, node, graph.leaf(_name(0), node.shape)), (node,)
         if node.op in ("log_softmax", "softmax"):
             (x,) = node.args
             axis = _axis(node)
             total = p.reduce("logsumexp", x, (axis,), keep=True)
             for text, made, kept in (
                 (
-                    f"the normaliser of {shown(node)}",
+                    f"the normaliser of {said(node)}",
                     p.elementwise("sub", x, graph.leaf(_name(0), total.shape)),
                     total,
                 ),
                 (
-                    f"all but the normaliser of {shown(node)}",
+                    f"all but the normaliser of {said(node)}",
                     p.elementwise("sub", graph.leaf(_name(0), x.shape), total),
                     x,
                 ),
@@ -192,7 +200,7 @@ def _with_one_held(whole: Node, leaves: Mapping[str, Node]) -> Iterator[tuple[st
                 yield text, _replaced(whole, node, made), (kept,)
         if node.op == "logsumexp":
             largest = Node.make("max", node.args, node.attributes, node.shape, node.kind)
-            yield f"all but the maximum in {shown(node)}", _replaced(whole, node, largest), ()
+            yield f"all but the maximum in {said(node)}", _replaced(whole, node, largest), ()
 
     for op in ("sqrt", "norm"):
         lengths = tuple(node for node in steps if node.op == op)
@@ -209,16 +217,6 @@ def _name(number: int) -> str:
 
 def _axis(node: Node) -> int:
     return next((a for a in node.attributes if isinstance(a, int)), len(node.shape) - 1)
-
-
-def shown(node: Node) -> str:
-    """A step for a person, its operands in short."""
-    if node.op == "input":
-        return str(node.attributes[0])
-    if node.op in ("constant", "size", "parameter"):
-        return str(node.attributes[0])
-    inside = ", ".join(shown(arg) if not arg.args else f"{arg.op}(…)" for arg in node.args)
-    return f"{node.op}({inside})"
 
 
 def _replaced(whole: Node, old: Node, new: Node) -> Node:

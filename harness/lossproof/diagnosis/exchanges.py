@@ -23,7 +23,7 @@ COUPLED = "batch coupled"
 
 def exchanged(facet: Facet, samples: list[Sample]) -> Diagnosis | None:
     """The truth at inputs that are exchanged, left out, replaced or moved fits what came out."""
-    for kind, text, change in _changes(facet.cell.spec):
+    for kind, text, change in changes(facet.cell.spec):
         if facet.explained(samples, facet.under(change)):
             what = "gradient" if facet.gradient else "value"
             return Diagnosis(kind, f"this is the {what} with {text}, on {len(samples)} batches")
@@ -79,7 +79,8 @@ def _put(case: Case, name: str, array: Array) -> Case:
     return replace(case, inputs={**case.inputs, name: array})
 
 
-def _changes(spec: Spec) -> Iterator[tuple[str, str, Change]]:
+def changes(spec: Spec) -> Iterator[tuple[str, str, Change]]:
+    """Kind, words for it and the change, of all that may be mistaken about inputs."""
     inputs = spec.inputs
     alike = [
         (a, b)

@@ -8,10 +8,9 @@ import math
 import numpy as np
 
 from lossproof.audit.results import Diagnosis
-from lossproof.diagnosis import saturation
+from lossproof.diagnosis import magnitudes, saturation, thresholds
 from lossproof.diagnosis.cancellation import cancelled
 from lossproof.diagnosis.exchanges import beside_others
-from lossproof.diagnosis.magnitudes import biggest, limits
 from lossproof.diagnosis.overflow import limit_passed
 from lossproof.diagnosis.rays import SMALL, Ray, onset, rays
 from lossproof.diagnosis.samples import Facet, Sample
@@ -33,7 +32,10 @@ def at_extremes(facet: Facet, failing: Sample) -> Diagnosis | None:
     special = beside_others(facet, failing, spot) or at_special_entries(facet, failing, spot)
     if special is not None:
         return special
+    finite = math.isfinite(spot.got(failing))
     for ray in rays(facet, failing.case, spot):
+        if ray.through_zero and finite:
+            continue
         found = _along(facet, failing, spot, ray)
         if found is not None:
             return found
@@ -59,6 +61,10 @@ def _along(facet: Facet, failing: Sample, spot: Spot, ray: Ray) -> Diagnosis | N
     broken = facet.sample(bad)
     if broken is None:
         return None
+    if not infinite:
+        threshold = thresholds.left_out(facet, spot, ray, low, high)
+        if threshold is not None:
+            return threshold
     return _named(facet, failing, spot, ray, high, good, broken)
 
 
@@ -67,29 +73,29 @@ def _named(
 ) -> Diagnosis | None:
     fmt = FORMATS[facet.cell.dtype]
     where = spot.told
-    passed = [each for each in limits(facet.cell.spec, good, spot, ray.what) if each[1]]
-    until = f"right up to {passed[0][0]} {passed[0][1]:.4g}" if passed else "right on gentler inputs"
+    passed = [each for each in magnitudes.limits(facet.cell.spec, good, spot, ray.what) if each[1]]
+    until = f"right {magnitudes.until(*passed[0])}" if passed else "right on gentler inputs"
     if ray.what in facet.cell.spec.parameters:
         number = float(good.parameters[ray.what])
         way = "up" if number < float(failing.case.parameters[ray.what]) else "down"
         until = f"right {way} to {ray.what} {number:.4g}"
     got, truth = spot.got(failing), spot.truth(failing)
     first = spot.got(broken)
-    if facet.gradient and math.isnan(first):
-        value = Facet(facet.cell, gradient=False).sample(broken.case)
-        if value is not None and np.isfinite(value.got["value"]).all():
-            return Diagnosis(
-                "nan from 0*inf", f"{where} is {until}, and nan beyond, where the value is finite"
-            )
     if not math.isfinite(first) and math.isfinite(spot.truth(broken)):
         found = limit_passed(facet, spot, good, first, passed)
         if found is not None:
             return found
+        if facet.gradient and math.isnan(first):
+            value = Facet(facet.cell, gradient=False).sample(broken.case)
+            if value is not None and np.isfinite(value.got["value"]).all():
+                return Diagnosis(
+                    "nan from 0*inf", f"{where} is {until}, and nan beyond, where the value is finite"
+                )
         return Diagnosis("out of range", f"{where} is {until} and {first:.6g} beyond")
     if math.isfinite(got) and math.isfinite(truth):
         lost = cancelled(facet, spot, ray, by)
         if lost is not None:
-            return Diagnosis("cancels", f"{where} is right up to {biggest(passed)}; {lost}")
+            return Diagnosis("cancels", f"{where} is right {magnitudes.biggest(passed)}; {lost}")
     steady = saturation.steady(facet, spot, ray, failing)
     if steady is not None:
         if steady == 0 and spot.name != "value":

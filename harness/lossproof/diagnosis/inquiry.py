@@ -17,6 +17,7 @@ from lossproof.diagnosis import (
     derivatives,
     exchanges,
     extremes,
+    pairs,
     ratios,
     roundings,
     saturation,
@@ -201,7 +202,11 @@ class Inquiry:
             usual = self._usual(facet, case)
             formula = self._formula(facet, samples)
             if formula is not None and not usual:
-                return conventions.built_in(facet, samples) or formula
+                return (
+                    conventions.built_in(facet, samples)
+                    or pairs.exchanged_and_scaled(facet, samples)
+                    or formula
+                )
         failing = facet.sample(case)
         if failing is not None and failing.fits and not failing.all_right:
             found = extremes.at_extremes(facet, failing)

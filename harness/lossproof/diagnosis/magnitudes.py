@@ -10,14 +10,20 @@ import numpy as np
 from lossproof.diagnosis.rays import SCALED
 from lossproof.diagnosis.samples import wide
 from lossproof.diagnosis.spot import Spot
-from lossproof.inputs.case import Case
+from lossproof.inputs.case import Array, Case
 from lossproof.spec.model import Domain, Spec
+
+OFFSET = 2.0**-3
+"""A gap that is a smaller part of the largest entry is not what grows too large."""
 
 
 def limits(spec: Spec, case: Case, spot: Spot, what: str) -> Iterator[tuple[str, float]]:
-    """Magnitudes of a case: gaps of logits, largest entries, differences, and these times or over a parameter."""
+    """Magnitudes of a case: gaps of logits, largest entries, differences, and these times or over a parameter.
+
+    A largest entry has its sign where all have the same.
+    """
     found: list[tuple[str, float]] = []
-    arrays = {}
+    arrays, slight = {}, set()
     for name, declared in spec.inputs.items():
         if declared.domain in SCALED and case.inputs[name].ndim:
             array = wide(case.inputs[name])
@@ -29,12 +35,14 @@ def limits(spec: Spec, case: Case, spot: Spot, what: str) -> Iterator[tuple[str,
         for name, array in arrays.items():
             if np.isnan(array).all():
                 continue
-            found.append((f"{name} of", float(np.nanmax(np.abs(array)))))
+            size = _signed(array)
+            found.append((f"{name} of", size))
             if array.ndim > 1:
                 rows = array[~np.isnan(array).all(axis=-1)]
-                found.append(
-                    (f"a gap in {name} of", float(np.nanmax(np.nanmax(rows, -1) - np.nanmin(rows, -1))))
-                )
+                gap = float(np.nanmax(np.nanmax(rows, -1) - np.nanmin(rows, -1)))
+                found.append((f"a gap in {name} of", gap))
+                if gap < OFFSET * abs(size):
+                    slight.add(f"a gap in {name} of")
                 above = float(np.nanmax(np.nanmax(rows, -1) - np.nanmean(rows, -1)))
                 found.append((f"{name} above their mean of", above))
         names = list(arrays)
@@ -54,8 +62,11 @@ def limits(spec: Spec, case: Case, spot: Spot, what: str) -> Iterator[tuple[str,
         yield f"{what}", number
         yield f"1/{what} of", 1 / number
         yield f"2/{what} of", 2 / number
-    found.sort(key=lambda each: each[0].startswith("a gap") is False)
+    found.sort(key=lambda each: not each[0].startswith("a gap") or each[0] in slight)
     yield from found
+    for name, array in arrays.items():
+        if not np.isnan(array).all() and np.nanmax(array) < 0:
+            yield f"{name} of at most", float(np.nanmax(array))
     for name, parameter in spec.parameters.items():
         value = case.parameters[name]
         if parameter.kind == "number" and value and value != 1:
@@ -64,12 +75,25 @@ def limits(spec: Spec, case: Case, spot: Spot, what: str) -> Iterator[tuple[str,
                 yield f"{text[:-3]} / {name} of", each / value
 
 
+def _signed(array: Array) -> float:
+    """The largest size in an array, negative where no entry is positive."""
+    size = float(np.nanmax(np.abs(array)))
+    return size if np.nanmax(array) > 0 else -size
+
+
+def until(text: str, value: float) -> str:
+    """Up to a magnitude, or down to one below 0."""
+    return f"{'down' if value < 0 else 'up'} to {text} {value:.4g}"
+
+
 def biggest(found: list[tuple[str, float]]) -> str:
-    text, value = next(
-        (each for each in found if not each[0].startswith("a gap")),
-        found[0] if found else ("inputs of", math.nan),
+    """Up to which magnitude, the first that is no gap."""
+    return until(
+        *next(
+            (each for each in found if not each[0].startswith("a gap")),
+            found[0] if found else ("inputs of", math.nan),
+        )
     )
-    return f"{text} {value:.4g}"
 
 
 def largest(spec: Spec, case: Case, spot: Spot) -> float:

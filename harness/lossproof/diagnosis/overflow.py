@@ -10,7 +10,7 @@ import numpy as np
 
 from lossproof.audit.results import Diagnosis
 from lossproof.checks import answers
-from lossproof.diagnosis.derivatives import shown
+from lossproof.diagnosis.magnitudes import until
 from lossproof.diagnosis.samples import Facet
 from lossproof.diagnosis.spot import Spot
 from lossproof.errors import ExpressionError
@@ -23,6 +23,9 @@ from lossproof.spec import graph
 
 EXPONENTIATED = ("exp", "expm1", "softplus", "sigmoid", "log_sigmoid", "logsumexp", "softmax", "log_softmax")
 """Operations that code without care computes by an exponential of their argument."""
+
+LOGARITHM = "−log "
+"""With which a magnitude of probabilities begins."""
 
 Magnitude = tuple[str, float]
 
@@ -37,19 +40,28 @@ def limit_passed(
     fmt = FORMATS[facet.cell.dtype]
     passed = list(passed)
     plain = [each for each in passed if " / " not in each[0] and " · " not in each[0]]
+    small = [
+        (text.removeprefix(LOGARITHM).removesuffix(" of"), math.exp(-size))
+        for text, size in plain
+        if text.startswith(LOGARITHM)
+    ]
     sample = facet.sample(good)
     value = [("a value of", abs(spot.truth(sample)))] if sample is not None and spot.name == "value" else []
     for magnitudes, limits in (
         (passed, (*_exponentials(fmt), *_largest(fmt))),
         (value, tuple(_exponentials(fmt))),
-        (_steps(facet, good, spot), tuple(_exponentials(fmt))),
-        (plain, tuple(_complement(fmt))),
+        (steps(facet, good, spot), tuple(_exponentials(fmt))),
+        (passed, tuple(_squared(fmt))),
+        ([] if math.isnan(first) else plain, tuple(_complement(fmt))),
+        (small if facet.gradient else [], tuple(_reciprocal(fmt))),
     ):
         for text, size in magnitudes:
             for kind, reason, least, most in limits:
-                if least <= size <= most:
+                if least <= abs(size) <= most:
+                    shown = f"down to {text} {size:.4g}" if magnitudes is small else until(text, size)
                     return Diagnosis(
-                        kind, f"{spot.told} is right up to {text} {size:.4g} and {first:.6g} beyond: {reason}"
+                        kind,
+                        f"{spot.told} is right {shown} and {first:.6g} beyond: {reason}",
                     )
     return None
 
@@ -59,9 +71,19 @@ def _exponentials(fmt: Format) -> Iterator[tuple[str, str, float, float]]:
     top = math.log(fmt.largest)
     yield "overflows", f"exp overflows at {top:.1f}, no maximum is subtracted", top - 0.9, top * 1.003
     bottom = -math.log(fmt.smallest_subnormal)
-    yield "underflows", f"exp underflows to 0 at {bottom:.1f}", bottom - 1.2, bottom + 1.2
-    half = f"its square's exponential overflows at {top / 2:.1f}"
-    yield "overflows", half, top / 2 * 0.997, top / 2 * 1.003
+    yield "underflows", f"exp underflows to 0 at −{bottom:.1f}", bottom - 1.2, bottom + 1.2
+
+
+def _squared(fmt: Format) -> Iterator[tuple[str, str, float, float]]:
+    half = math.log(fmt.largest) / 2
+    yield "overflows", f"its square's exponential overflows at {half:.1f}", half * 0.997, half * 1.003
+
+
+def _reciprocal(fmt: Format) -> Iterator[tuple[str, str, float, float]]:
+    """Of probabilities: half of one is as near to the limit, and so is one whose square is the smallest number."""
+    root = fmt.largest**-0.5
+    reason = f"the reciprocal of a square overflows below {root:.3g}"
+    yield "overflows", reason, fmt.smallest_subnormal**0.5 / 2, root * 4
 
 
 def _complement(fmt: Format) -> Iterator[tuple[str, str, float, float]]:
@@ -75,27 +97,38 @@ def _largest(fmt: Format) -> Iterator[tuple[str, str, float, float]]:
     yield "overflows", f"the largest number is {fmt.largest:.3g}", fmt.largest / 16, fmt.largest * 1.01
 
 
-def _steps(facet: Facet, case: Case, spot: Spot) -> Iterator[Magnitude]:
+def steps(facet: Facet, case: Case, spot: Spot) -> Iterator[Magnitude]:
     """How large the exponents in the definition are, and how far apart."""
     spec = facet.cell.spec
     whole = p.real(graph.definition(spec, graph.statics_of(spec, case.parameters)))
     nodes: dict[Node, None] = {}
     for node in topological([whole]):
-        if node.op in EXPONENTIATED and node.args[0].op not in ("input", "constant"):
-            nodes[node.args[0]] = None
+        if node.op in EXPONENTIATED:
+            nodes |= dict.fromkeys(_exponents(node.args[0]))
     try:
         point = replace(answers.point_of(spec, case), rows=None)
         found = references(list(nodes), point, facet.cell.working, facet.cell.flush)
     except (ExpressionError, ArithmeticError, IndexError):
         return
-    for node, each in zip(nodes, found, strict=True):
+    for each in found:
         array = each.middle.astype(np.float64)
         if spot.place and array.ndim and array.shape[0] > spot.place[0]:
             array = array[spot.place[0]][None]
         array = np.where(np.isfinite(array), array, np.nan)
         if np.isnan(array).all():
             continue
-        yield f"{shown(node)} of", float(np.nanmax(np.abs(array)))
+        yield "an exponent of", float(np.nanmax(np.abs(array)))
         if array.ndim > 1:
             rows = array[~np.isnan(array).all(axis=-1)]
-            yield f"a gap in {shown(node)} of", float(np.nanmax(np.nanmax(rows, -1) - np.nanmin(rows, -1)))
+            yield "a gap of exponents of", float(np.nanmax(np.nanmax(rows, -1) - np.nanmin(rows, -1)))
+
+
+def _exponents(node: Node) -> Iterator[Node]:
+    """What is exponentiated, and what it is where code masks it only afterwards; no inputs, which have names."""
+    if node.op in ("input", "constant"):
+        return
+    yield node
+    if node.op in ("where", "concat", "real"):
+        for arg in node.args:
+            if arg.kind == "real":
+                yield from _exponents(arg)

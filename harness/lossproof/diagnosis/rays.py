@@ -30,10 +30,14 @@ SCALED = (Domain.REAL, Domain.EXTENDED_REAL, Domain.EMBEDDING, Domain.LOG_PROBAB
 
 @dataclass(frozen=True)
 class Ray:
-    """at: the case at a factor: gentle near 0, the failing case itself at 1. what: changes along it."""
+    """at: the case at a factor: gentle near 0, the failing case itself at 1. what: changes along it.
+
+    through_zero: on a linear scale, with an effect that may shrink to nothing: it tells where a result is nan or inf.
+    """
 
     what: str
     at: Callable[[float], Case]
+    through_zero: bool = False
 
 
 def put(case: Case, changes: dict[str, Array]) -> Case:
@@ -104,9 +108,10 @@ def _of_parameters(facet: Facet, case: Case) -> Iterator[Ray]:
         value, default = case.parameters[name], parameter.default
         if name not in facet.cell.implementation.free or parameter.kind != "number":
             continue
-        # on a logarithmic scale, which has no way through 0
-        if value is None or default is None or value * default <= 0 or value == default or parameter.integer:
+        if value is None or default is None or value == default or parameter.integer:
             continue
+        # a logarithmic scale has no way through 0
+        straight = value * default <= 0
 
         def ray(
             by: float,
@@ -114,13 +119,17 @@ def _of_parameters(facet: Facet, case: Case) -> Iterator[Ray]:
             value: float = value,
             default: float = default,
             ends: Ends = parameter.range,
+            straight: bool = straight,
         ) -> Case:
             # at 1 the case itself, at 0 the default
-            number = default * (value / default) ** max(0.0, 1 + math.log2(by) / 16)
+            if straight:
+                number = default + (value - default) * by
+            else:
+                number = default * (value / default) ** max(0.0, 1 + math.log2(by) / 16)
             number = number if ends is None else min(max(number, ends[0]), ends[1])
             return replace(case, parameters={**case.parameters, name: number})
 
-        yield Ray(name, ray)
+        yield Ray(name, ray, straight)
 
 
 def _down(spec: Spec, case: Case, spot: Spot) -> Iterator[Ray]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -34,6 +35,8 @@ def at_special_entries(facet: Facet, failing: Sample, spot: Spot) -> Diagnosis |
                 continue
             if not infinite and base is case and kind != "masked":
                 continue
+            if infinite and kind in ALONE and not _fails(facet, ALONE[kind](facet, base), spot):
+                continue  # it takes something else as well, which a ray may tell
             if kind == "masked" and not infinite:
                 return Diagnosis("masked entries leak", f"{shown}; it is right without {why}")
             if kind == "masked":
@@ -45,6 +48,31 @@ def at_special_entries(facet: Facet, failing: Sample, spot: Spot) -> Diagnosis |
             if infinite:
                 return Diagnosis("nan from 0*inf", f"{shown}; it is right when {why}")
     return undefined_at_ties(facet, failing, spot)
+
+
+def _moderate(facet: Facet, case: Case) -> Case:
+    """The case with no probability between 0 and 0.01: a mistake of zeros alone is still there."""
+    changes = {}
+    for name, declared in facet.cell.spec.inputs.items():
+        array = wide(case.inputs[name])
+        if declared.domain is Domain.PROBABILITY and (array > 0).any(axis=-1).all():
+            some = np.where(array > 0, np.maximum(array, 0.01), 0)
+            changes[name] = (some / some.sum(axis=-1, keepdims=True)).astype(case.inputs[name].dtype)
+    return put(case, changes)
+
+
+def _usual(facet: Facet, case: Case) -> Case:
+    """The case at the defaults of the numbers that are taken: what is empty is still empty there."""
+    numbers = {
+        name: parameter.default
+        for name, parameter in facet.cell.spec.parameters.items()
+        if parameter.kind == "number" and name in facet.cell.implementation.free
+    }
+    return replace(case, parameters={**case.parameters, **numbers})
+
+
+ALONE: Mapping[str, Callable[[Facet, Case], Case]] = {"zeros": _moderate, "empty": _usual}
+"""By kind of special entries, the case without anything else that is extreme in it."""
 
 
 def _fails(facet: Facet, case: Case, spot: Spot) -> bool:

@@ -34,11 +34,53 @@ def undefined_at_ties(facet: Facet, failing: Sample, spot: Spot) -> Diagnosis | 
     if why is None:
         return None
     shown = f"{spot.told} at {list(spot.place)} is {got:.6g} where the truth is {spot.truth(failing):.6g}"
+    pair = coincident(facet, failing, spot)
     if of_value:
-        kind = "divides by zero" if "zero vectors" in why else "wrong at ties"
+        kind = "divides by zero" if "zero vectors" in why and pair is None else "wrong at ties"
     else:
         kind = "nan from 0*inf"
+    if pair is not None:
+        one, two = pair
+        return Diagnosis(
+            kind,
+            f"{shown}; it is so where {one} and {two} coincide (their difference is 0), wherever that is, and right "
+            "when they are apart",
+        )
     return Diagnosis(kind, f"{shown}; it is right when {why}")
+
+
+def coincident(facet: Facet, failing: Sample, spot: Spot) -> tuple[str, str] | None:
+    """Two inputs that are equal in the row of the spot, where that alone makes a result nan or inf: both far from
+    zero, and every other input away from them."""
+    spec, case = facet.cell.spec, failing.case
+    arrays = {n: wide(case.inputs[n]) for n, d in spec.inputs.items() if d.domain in MOVED}
+    for one, two in itertools.combinations(arrays, 2):
+        if spec.inputs[one].shape != spec.inputs[two].shape or not _equal(arrays[one], arrays[two], spot):
+            continue
+        for share in MOVES:
+            apart = {
+                name: 1 + share * (place + 1) * _wave(array, place)
+                for place, (name, array) in enumerate(arrays.items())
+            }
+            apart = {name: apart[name].astype(case.inputs[name].dtype) for name in arrays}
+            met = facet.sample(put(case, {**apart, two: apart[one]}))
+            right = _right(facet, put(case, apart), spot)
+            if (
+                not right
+                or met is None
+                or not met.fits
+                or math.isfinite(spot.got(met))
+                or not spot.wrong(met)
+            ):
+                break
+        else:
+            return one, two
+    return None
+
+
+def _equal(one: Array, two: Array, spot: Spot) -> bool:
+    row = spot.place[0] if spot.place and one.ndim and one.shape[0] > spot.place[0] else ...
+    return bool((one[row] == two[row]).all())
 
 
 def wrong_at_ties(facet: Facet, failing: Sample, spot: Spot) -> Diagnosis | None:
@@ -83,6 +125,10 @@ def _tied(spec: Spec, case: Case) -> bool:
     return any(len(np.unique(table, axis=0)) < len(table) for table in tables)
 
 
+def _wave(array: Array, place: int) -> Array:
+    return np.asarray(0.11 * np.cos(np.arange(1, array.size + 1) * (1.7 + place)).reshape(array.shape))
+
+
 def _right(facet: Facet, case: Case, spot: Spot) -> bool:
     sample = facet.sample(case)
     if sample is None or not sample.fits:
@@ -96,7 +142,7 @@ def _apart(spec: Spec, case: Case, share: float) -> Iterator[tuple[Case, str]]:
     for place, (name, declared) in enumerate(spec.inputs.items()):
         array = case.inputs[name]
         if declared.domain in MOVED and array.ndim:
-            wave = 0.11 * np.cos(np.arange(1, array.size + 1) * (1.7 + place)).reshape(array.shape)
+            wave = _wave(array, place)
             finite = wide(array)[np.isfinite(wide(array))]
             scale = min(4.0, max(1.0, float(np.abs(finite).max(initial=0.0)) / 4))
             moved[name] = (wide(array) + share * scale * wave).astype(array.dtype)
@@ -106,4 +152,9 @@ def _apart(spec: Spec, case: Case, share: float) -> Iterator[tuple[Case, str]]:
         what = "zero vectors" if zero else "equal entries or zeros"
         yield put(case, {name: array}), f"{name} is moved a little away from {what}"
     if len(moved) > 1:
-        yield put(case, moved), " and ".join(moved) + " are moved a little apart"
+        zero = all(
+            spec.inputs[name].domain is Domain.EMBEDDING and not wide(case.inputs[name]).any(axis=-1).all()
+            for name in moved
+        )
+        way = "away from zero vectors" if zero else "apart"
+        yield put(case, moved), " and ".join(moved) + f" are moved a little {way}"
