@@ -27,8 +27,9 @@ ADAPTERS = {"torch": "torch_functional", "numpy": "portable"}
 """F.cross_entropy, and for NumPy a loss with the gradient written by hand."""
 
 CHECKS: tuple[Check, ...] = (accuracy, gradient, finiteness)
-RECIPES = 8
-"""Recipes of a regime in a turn, as in the profile "standard"; fewer of large ones."""
+RECIPES = 32
+"""The most recipes of a regime in a turn: those that fill a stack, in which an audit puts what several regimes draw,
+and two stacks of larger ones."""
 
 
 MOST_RUNS = 10_000
@@ -77,10 +78,10 @@ class Pipeline:
         self.cell = Cell(implementation, self.spec, engine, "cpu", "eager", DTYPE)
         self.profile = Profile("benchmark", batches=RECIPES, laws=0, shapes=(shape,), many_classes=shape[1])
         self.fixed = self.spec.defaults()
-        self.count = max(1, min(RECIPES, 2**20 // (shape[0] * shape[1])))
+        self.count = max(1, min(RECIPES, 2 * MOST // (shape[0] * shape[1])))
         together = max(1, min(self.count, MOST // (shape[0] * shape[1])))
-        self.pool = (together * shape[0],)
-        """The rows of a call: those of as many recipes as an audit stacks."""
+        self.pool = tuple(sorted({shape[0], together * shape[0]}))
+        """The rows of a call: those of one recipe, or of as many as an audit stacks."""
 
     @functools.cached_property
     def regimes(self) -> tuple[str, ...]:
