@@ -146,6 +146,39 @@ def test_what_is_unchanged_comes_from_the_cache_and_is_the_same_to_the_bit(write
     assert [each.cached for each in done] == [True, True]
 
 
+BOUND = """
+import numpy as np
+from lossproof import implements
+
+def _power(logits, labels, gamma):
+    log_p = logits - logits.max(1, keepdims=True)
+    log_p = (log_p - np.log(np.exp(log_p).sum(1, keepdims=True)))[np.arange(len(labels)), labels]
+    return -((-np.expm1(log_p)) ** np.float32(gamma)) * log_p
+
+@implements("focal", framework="numpy", dtypes=["float32"], gamma=1.0, alpha=1)
+def fixed(logits, labels):
+    return _power(logits, labels, 1)
+
+@implements("focal", framework="numpy", dtypes=["float32"])
+def taken(logits, labels, *, gamma=2.0):
+    return _power(logits, labels, gamma)
+"""
+
+
+def test_what_a_kept_plan_says_of_its_implementations_is_the_same(write: Write) -> None:
+    target = write(BOUND)
+    first, again = check(target), check(target)
+    assert (first.cells, first.cached, again.cached) == (2, 0, 2)
+    assert {
+        each.implementation.rpartition(".")[2]: (each.fixed, each.takes) for each in first.implementations
+    } == {
+        "fixed": ({"gamma": 1.0, "alpha": 1.0}, ()),
+        "taken": ({}, ("gamma",)),
+    }
+    assert repr(again.implementations) == repr(first.implementations)
+    assert document(again) == document(first)
+
+
 def test_maps_are_kept_and_what_was_kept_with_maps_serves_a_run_without(write: Write) -> None:
     target = write(SQUARES)
     first = check(target, maps=True)

@@ -24,7 +24,7 @@ from lossproof.errors import LossproofError
 from lossproof.implementation import AdapterSkip, Implementation
 from lossproof.spec import library
 
-SCHEMA = 3
+SCHEMA = 4
 """The version of an entry's form."""
 
 LIMIT = 16 * 2**20
@@ -46,6 +46,8 @@ class _Known:
     target: str
     spec: str
     remarks: tuple[str, ...]
+    fixed: dict[str, bool | int | float | str | None]
+    takes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,10 @@ def read(key: str, options: Options, around: Surroundings) -> Plan | None:
             return None
         for path in entry.specs:
             library.find(path)  # from here on the library knows its loss
-        implementations = [Implementation(_unloaded, **vars(known)) for known in entry.implementations]
+        implementations = [
+            Implementation(_unloaded, **{**vars(known), "takes": frozenset(known.takes)})
+            for known in entry.implementations
+        ]
         cells = [
             PlannedCell(**{**vars(cell), "implementation": implementations[cell.implementation]})
             for cell in entry.cells
@@ -117,7 +122,7 @@ def read(key: str, options: Options, around: Surroundings) -> Plan | None:
 
 
 def write(key: str, plan: Plan) -> None:
-    """Keep a plan, unless it has a problem or the sources of an adapter cannot be known."""
+    """Keep a plan, unless it has a problem, the sources of an adapter cannot be known, or an array is built in."""
     known = {target: each.to_json() for target, each in plan.sources.items() if each is not None}
     if plan.problems or len(known) < len(plan.sources):
         return
@@ -126,9 +131,14 @@ def write(key: str, plan: Plan) -> None:
     cells: list[_Cell] = []
     for cell in plan.cells:
         i = cell.implementation
+        if not all(isinstance(value, bool | int | float | str | None) for value in i.fixed.values()):
+            return
         if id(i) not in places:
             places[id(i)] = len(implementations)
-            implementations.append(_Known(**{name: getattr(i, name) for name in _Known.__annotations__}))
+            known_of = {name: getattr(i, name) for name in _Known.__annotations__}
+            implementations.append(
+                _Known(**{**known_of, "fixed": dict(i.fixed), "takes": tuple(sorted(i.takes))})
+            )
         words = (cell.device, cell.mode, cell.dtype, cell.skip, cell.share)
         cells.append(_Cell(places[id(i)], *words))
     specs = {i.spec: content_of(i.spec) for i in implementations if i.spec}
