@@ -383,7 +383,7 @@ def test_the_quick_profile_looks_at_forward_mode_in_one_number_of_classes(
         Options(("portable",), losses=("nll",), frameworks=("jax",), dtypes=("float32",), regimes=regimes)
     )
     assert not run(made, lambda event: None).findings
-    assert seen == {("eager", (67, 3))}
+    assert seen == {("compiled", (67, 3))}
 
 
 # ---- parameters that take turns
