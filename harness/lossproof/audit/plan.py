@@ -162,9 +162,8 @@ def _implementations(options: Options, targets: Sequence[str], made: Plan) -> li
             if isinstance(problem, Undeclared) and target not in options.targets:
                 bare.add(target)
             elif isinstance(problem, Undeclared) and os.path.basename(target) == "__init__.py":
-                spared.append(
-                    problem
-                )  # a shell has put the files of a package in the place of its own pattern
+                # a shell has put the files of a package in the place of its own pattern
+                spared.append(problem)
             elif isinstance(problem, AdapterSkip):
                 made.skipped_adapters.append(problem)
             else:

@@ -1,6 +1,6 @@
-"""Graphs for the vector tier: steps that need whole arrays only to pick a few entries, put together as one.
+"""Graphs for the vector tier: steps that need fewer passes over whole arrays when they are put together as one.
 
-What comes out and its radius are the same to the bit; only less is computed.
+What comes out is the same to the bit, and its radius but for rounding errors of float64; only less is computed.
 """
 
 from __future__ import annotations

@@ -41,6 +41,11 @@ class ScaledSoftmax:
     def size(self) -> Array:
         return np.abs(self.factor)
 
+    @cached_property
+    def _whole(self) -> Array:
+        """The sizes to divide by: 1 for 0, whose products are 0."""
+        return np.where(self.size == 0, 1.0, self.size)
+
     @property
     def simple(self) -> bool:
         """Whether everything is in proportion."""
@@ -79,18 +84,17 @@ class ScaledSoftmax:
 
     def _line(self) -> tuple[Array, Array]:
         """Slope and base of the radius of a product over its size."""
-        step, size = self.rounding.step, np.where(self.size == 0, 1.0, self.size)
-        wide = (1 + step) * (self.size + self.width) / size
+        step = self.rounding.step
+        wide = (1 + step) * (self.size + self.width) / self._whole
         slope = wide * ((1 + step) * (1 + SLIGHT) * (-step if self.shifts is None else 1.0))
-        return slope, wide * ((1 + step) * self.others + step) + (1 + step) * self.width / size + step
+        return slope, wide * ((1 + step) * self.others + step) + (1 + step) * self.width / self._whole + step
 
     def _through(self, out: Array, slope: Array, base: Array) -> Array:
         """The radius of products along a line that has their sign."""
         radius = np.multiply(self._moved, slope, out=self.shifts)
         radius += base
         radius *= out
-        size = np.where(self.size == 0, 1.0, self.size)
-        low = self.rounding.least * self.family.total * np.maximum(1.0, 1.0 / size)
+        low = self.rounding.least * self.family.total * np.maximum(1.0, 1.0 / self._whole)
         small = self.family.weights < np.maximum.reduce(low, axis=None, initial=0.0)
         if small.any():
             rows = np.flatnonzero(small.any(axis=-1))

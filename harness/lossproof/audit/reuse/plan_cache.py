@@ -131,9 +131,9 @@ def write(key: str, plan: Plan) -> None:
     cells: list[_Cell] = []
     for cell in plan.cells:
         i = cell.implementation
-        if not all(isinstance(value, bool | int | float | str | None) for value in i.fixed.values()):
-            return
         if id(i) not in places:
+            if not all(isinstance(value, bool | int | float | str | None) for value in i.fixed.values()):
+                return
             places[id(i)] = len(implementations)
             known_of = {name: getattr(i, name) for name in _Known.__annotations__}
             implementations.append(
