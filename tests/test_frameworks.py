@@ -14,7 +14,7 @@ import pytest
 
 from lossproof.errors import ImplementationError, Place, UsageError, shown
 from lossproof.floats import DTYPES, FORMATS, numpy_dtype
-from lossproof.frameworks import NAMES, Call, framework
+from lossproof.frameworks import NAMES, Call, framework, jax_framework
 
 INSTALLED = [name for name in NAMES if importlib.util.find_spec(name)]
 DIFFERENTIATING = [name for name in INSTALLED if name != "numpy"]
@@ -254,6 +254,48 @@ def test_jax_compiles_once_for_each_value_of_a_parameter():
 
 
 @needs_jax
+@pytest.mark.parametrize("mode", ["eager", "compiled"])
+def test_jax_compiles_with_few_optimisations_inside_a_block_and_as_ever_outside(mode):
+    import jax
+
+    engine, setting = framework("jax"), "jax_disable_most_optimizations"
+    before = jax.config.values[setting]
+    x = np.linspace(-3, 3, 10, dtype=np.float32)
+
+    def function(x):
+        seen.append(jax.config.values[setting])
+        return jax.nn.softplus(x)
+
+    def value():
+        return engine.value(Call(function, (x,), {}, "cpu", mode)).value
+
+    seen: list[bool] = []
+    expected = value()
+    with engine.lightly_optimised():
+        np.testing.assert_allclose(value(), expected, rtol=1e-6)
+        with engine.lightly_optimised():
+            pass
+        value()
+    value()
+    with pytest.raises(ZeroDivisionError), engine.lightly_optimised():
+        raise ZeroDivisionError
+    assert jax.config.values[setting] is before
+    # compiled anew for the block, and not for what comes after it
+    inside = [True, True] if mode == "eager" else [True]
+    assert seen == [before, *inside, *([before] if mode == "eager" else [])]
+
+
+def test_an_option_that_xla_does_not_take_is_left_out(monkeypatch):
+    engine = jax_framework.JaxFramework()
+    monkeypatch.setattr(
+        jax_framework, "_LIGHT", {"xla_no_such_option": True, "xla_llvm_disable_expensive_passes": True}
+    )
+    with engine.lightly_optimised():
+        got = engine.value(Call(lambda x: x + 1, (np.ones(2, np.float32),), {}, "cpu", "compiled"))
+        assert engine._taken == {"xla_llvm_disable_expensive_passes": True}
+    assert got.value.tolist() == [2.0, 2.0]
+
+
 def test_jit_failures_name_the_step_and_the_mode_without_it():
     call = Call(lambda x: x if x.sum() > 0 else -x, (np.ones(3, np.float32),), {}, "cpu", "compiled")
     told = r"jax\.jit failed \(--mode eager does without\): TracerBoolConversionError"

@@ -118,9 +118,10 @@ def compare(elements: int, seed: int) -> tuple[Counter[str], Counter[str]]:
                     (found,) = evaluation.references([node], extra)
                     met[kind] += told.middle.size
                     up[kind] += int(np.isnan(told.middle).sum())
-                    if told.undefined is not None:
-                        up[kind] -= int(told.undefined.sum())
-                        assert np.isnan(found._ask(told.undefined, None).middle[told.undefined]).all(), case
+                    if told.undecidable is not None:
+                        up[kind] -= int(told.undecidable.sum())
+                        sure = found._ask(told.undecidable, None)
+                        assert np.isinf(sure.attainable[told.undecidable]).all(), case
                     got = results(found, rng)
                     quick = judge(got, found, evaluation.working, certify=None)
                     fast, slow = quick.verdicts, judge(got, found.in_truth, evaluation.working).verdicts
@@ -201,10 +202,10 @@ def test_a_kink_that_the_tiers_own_error_hides_goes_up() -> None:
         [node], {"cotangent": np.ones(3, np.float32)}
     )
     assert np.isnan(told.middle).tolist() == [True, False, False]
-    assert told.undefined is None or not told.undefined.any()
+    assert told.undecidable is None or not told.undecidable.any()
 
 
-def test_what_divides_by_zero_is_undefined_and_what_stands_at_a_kink_goes_up() -> None:
+def test_what_divides_by_zero_is_undecidable_and_what_stands_at_a_kink_goes_up() -> None:
     shape = (Size.of("N"),)
     leaves = {name: Node.make("input", (), (name,), shape) for name in ("x", "y", "z")}
     scope = Scope(leaves, {}, {"N": shape[0]})
@@ -213,17 +214,84 @@ def test_what_divides_by_zero_is_undefined_and_what_stands_at_a_kink_goes_up() -
     tier = VectorTier(point, FORMATS["float32"], False)
     quotient = p.real(parse("where(z == 1, z, x / y) + 1", scope))
     (told,) = tier.evaluate([quotient], {})
-    assert told.undefined is not None
-    assert told.undefined.tolist() == [False, True, False, False]
+    assert told.undecidable is not None
+    assert told.undecidable.tolist() == [False, True, False, False]
     cotangent = Node.make("input", (), ("cotangent",), shape)
     (slope,) = vjp(p.real(parse("abs(x - y) * z", scope)), cotangent, [leaves["x"]])
     ones = {"cotangent": np.ones(4, np.float32)}
     (told,) = tier.evaluate([slope], ones)
-    assert told.undefined is None or not told.undefined.any()
+    assert told.undecidable is None or not told.undecidable.any()
     (found,) = Evaluation(point, FORMATS["float32"]).references([slope], ones)
     # at a kink the derivative is a ball, and nothing where it is multiplied by 0
     assert found.middle[[0, 3]].tolist() == [0.0, 1.0]
     assert np.isnan(found.middle[2])
+
+
+def told_of(text: str, arrays: dict[str, Any], *, gradient_in: str | None = None) -> vector_tier.Told:
+    """What the vector tier tells of an expression in float32 arrays of shape [N, D], or of a gradient."""
+    first = np.asarray(next(iter(arrays.values())))
+    shape = (Size.of("N"), Size.of("D"))
+    leaves = {name: Node.make("input", (), (name,), shape) for name in arrays}
+    output = p.real(parse(text, Scope(leaves, {}, dict(zip("ND", shape, strict=True)))))
+    nodes, extra = [output], {}
+    if gradient_in is not None:
+        nodes = vjp(output, Node.make("input", (), ("cotangent",), output.shape), [leaves[gradient_in]])
+        extra = {"cotangent": np.ones(first.shape[: len(output.shape)], np.float32)}
+    single = {name: np.asarray(array, np.float32) for name, array in arrays.items()}
+    point = Point(single, {}, dict(zip("ND", first.shape, strict=True)), FORMATS["float32"])
+    (told,) = VectorTier(point, FORMATS["float32"], False).evaluate(nodes, extra)
+    return told
+
+
+def test_an_open_choice_between_equal_numbers_is_told() -> None:
+    x = {"x": [[1.0, 3.0, 2.0]]}
+    told = told_of("where(x / 3 * 3 >= x, x / 7, x / 7)", x)
+    np.testing.assert_allclose(told.middle.astype(float), [[1 / 7, 3 / 7, 2 / 7]])
+    told = told_of("where(x / 3 * 3 >= x, x / 7, x)", x)
+    assert np.isnan(told.middle).any()
+    assert told.undecidable is None or not told.undecidable.any()
+
+
+HUGE = [[1e30, 2e30], [1.0, 2.0]]
+"""The squares of the first row are beyond float32, but not beyond the format in which truth is worked out."""
+
+
+@pytest.mark.parametrize(
+    ("text", "gradient_in"),
+    [
+        ("softmax(sum(square(x), D)[:, None] / 1e60 * y, D)", None),
+        ("where(sum(square(x), D)[:, None] / 1e60 >= y, x, y)", None),
+        ("where(not (sum(square(x), D)[:, None] / 1e60 >= y), x, y)", None),
+        ("where(all(sum(square(x), D)[:, None] / 1e60 >= y, D)[:, None], x, y)", None),
+        ("sum(square(x), D)[:, None] / 1e60 >= y", None),
+        ("maximum(sum(square(x), D)[:, None] / 1e60, y)", "y"),
+        ("abs(sum(square(x), D)[:, None] / 1e60 - y)", "y"),
+        ("max(sum(square(x), D)[:, None] / 1e60 * y, D)", "y"),
+    ],
+)
+def test_what_hangs_on_an_overflow_of_the_code_is_not_asked_of_arb(
+    text: str, gradient_in: str | None
+) -> None:
+    told = told_of(text, {"x": HUGE, "y": [[1.0, 3.0], [1.0, 3.0]]}, gradient_in=gradient_in)
+    untold = np.isnan(told.middle[0])
+    assert untold.any()
+    assert told.undecidable is not None
+    assert (told.undecidable[0] == untold).all()
+
+
+def test_a_direction_without_digits_is_not_asked_of_arb_and_that_of_the_zero_vector_is() -> None:
+    x, y = [[3.0, 5.0], [0.0, 0.0], [1.0, 2.0]], [[3.0, 5.0], [0.0, 0.0], [2.0, 1.0]]
+    told = told_of("norm(x / 3 - y / 3, D)", {"x": x, "y": y}, gradient_in="x")
+    assert np.isnan(told.middle).any(axis=1).tolist() == [True, True, False]
+    assert told.undecidable is not None
+    assert told.undecidable.any(axis=1).tolist() == [True, False, False]
+
+
+def test_what_is_divided_by_a_number_without_digits_is_not_asked_of_arb() -> None:
+    told = told_of("(x / 3 - y / 3) / (x / 3 - y / 3)", {"x": [[1.0, 5.0]], "y": [[1.0, 4.0]]})
+    assert np.isnan(told.middle).tolist() == [[True, False]]
+    assert told.undecidable is not None
+    assert told.undecidable.tolist() == [[True, False]]
 
 
 @pytest.mark.parametrize(("loss", "shape"), [("clip", ()), ("mse", (4,))])
@@ -268,7 +336,7 @@ def test_steps_that_are_put_together_come_out_the_same(
                         signs = (np.signbit(wide.view(each.middle)) for each in (a, b))
                         assert np.all(np.equal(*signs) | np.isnan(a.middle))
                     np.testing.assert_allclose(a.radius, b.radius, rtol=1e-6)
-                    assert np.array_equal(np.asarray(a.undefined), np.asarray(b.undefined))
+                    assert np.array_equal(np.asarray(a.undecidable), np.asarray(b.undecidable))
                 seen += fused([node]) != [node]
     assert seen
 

@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -200,7 +201,10 @@ def examine(
         cell, profile, settings.seed, settings.regimes, settings.every_waiver(), planned.share, false_laws,
         settings.fail_on,
     )  # fmt: skip
-    with importable(i.target), cell.framework.one_thread():
+    # in a user's process what has been compiled stays, and theirs is to be as fast as ever
+    light = memory.own and not profile.optimised
+    compiling = cell.framework.lightly_optimised() if light else nullcontext()
+    with importable(i.target), cell.framework.one_thread(), compiling:
         results, findings, tolerances = examination.run()
         drawn = maps.draw(cell, profile) if planned.maps else ()
     return CellFinished(

@@ -115,6 +115,10 @@ class Framework(Protocol):
         """Calls inside compute in one thread, where the framework lets that be chosen: for tiny arrays several
         only wait for each other."""
 
+    def lightly_optimised(self) -> AbstractContextManager[None]:
+        """What is compiled inside is compiled as fast as can be, where the framework lets that be chosen: code that
+        runs on a few tiny arrays takes a hundred times as long to optimise as to run."""
+
 
 class Imported:
     """What the frameworks share that are imported on first use: the reasons why something is missing."""
@@ -150,6 +154,9 @@ class Imported:
         return None if dtype in DTYPES else unknown("dtype", dtype, DTYPES)
 
     def one_thread(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def lightly_optimised(self) -> AbstractContextManager[None]:
         return nullcontext()
 
     def _missing_device(self, device: str) -> str | None:

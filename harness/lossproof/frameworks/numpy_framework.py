@@ -77,6 +77,9 @@ class NumpyFramework:
     def forget(self) -> None:
         pass
 
+    def lightly_optimised(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
     def one_thread(self) -> AbstractContextManager[None]:
         return nullcontext()
 

@@ -20,7 +20,8 @@ class Profile:
     worst case. compiled: the shapes in compiled mode. coupled: those of cases whose rows are coupled, each of which
     is a call of its own. of_laws: those of the laws' cases; all three are `shapes` where empty. pool: the numbers of
     rows to which a call for many cases is filled up. pointwise: whether stability maps of which each point is a call of
-    its own are made everywhere, or neither in half formats nor where each operation compiles.
+    its own are made everywhere, or neither in half formats nor where each operation compiles. optimised: whether
+    compilers optimise as they do for a user, or hardly, in processes of lossproof's own.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Profile:
     of_laws: tuple[tuple[int, int], ...] = ()
     pool: tuple[int, ...] = (67,)
     pointwise: bool = True
+    optimised: bool = True
 
 
 PROFILES: dict[str, Profile] = {
@@ -52,6 +54,7 @@ PROFILES: dict[str, Profile] = {
             coupled=((67, 3),),
             of_laws=((5, 3),),
             pointwise=False,
+            optimised=False,
         ),
         Profile(
             "standard",

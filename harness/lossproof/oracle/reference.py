@@ -207,7 +207,7 @@ class Evaluation:
         void = self._void(node, middle.shape)
         if np.isnan(size):
             untold = np.isnan(middle)
-            for known in (void, told.undefined):
+            for known in (void, told.undecidable):
                 untold = untold if known is None else untold & ~known
             if untold.any():
                 _count.handed_up += int(np.count_nonzero(untold))

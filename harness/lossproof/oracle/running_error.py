@@ -132,7 +132,7 @@ class RunningError:
         found = Ball(mid, view, radii)
         if op in ("softmax", "scaled_softmax", "less_scaled_softmax"):
             return self._unknown_weights(balls[0], attributes[0], found)
-        return self._unknown_at_kinks(op, balls, attributes, found) if op in _KINKED else found
+        return self._unknown_at_kinks(op, balls, attributes, found) if op in KINKED else found
 
     def _structural(self, move: Callable[..., Array], *args: Any) -> Ball:
         balls = [arg for arg in args if isinstance(arg, Ball)]
@@ -225,7 +225,12 @@ class RunningError:
         if yes.view.dtype.kind in "iub":
             return self.integers(np.where(condition.view, yes.mid, no.mid))
         mid = self.midpoints.operation("where")(condition.mid, yes.mid, no.mid)
-        mid = self._with_nan(np.asarray(mid, dtype=self.midpoints.dtype), condition.open)
+        mid = np.asarray(mid, dtype=self.midpoints.dtype)
+        untold = condition.open
+        if untold is not None and mid.dtype != object:
+            # where both are the same it does not matter which it is
+            untold = untold & ~(yes.mid == no.mid)
+        mid = self._with_nan(mid, untold)
         view = self.view(mid)
         radii = tuple(self._chosen(condition, yes, no, place) for place in range(len(self.roundings)))
         return Ball(mid, view, radii, binary=yes.binary and no.binary and condition.open is None)
@@ -301,7 +306,7 @@ def _operation(op: str) -> Callable[..., Ball]:
     return named or (lambda self, *args: self._step_of(op, *args))
 
 
-_KINKED = frozenset({"step", "slope_abs", "sign", "argmax_weight"})
+KINKED = frozenset({"step", "slope_abs", "sign", "argmax_weight"})
 _LOGIC: Mapping[str, Any] = {
     "and": np.logical_and, "or": np.logical_or, "not": np.logical_not, "any": np.any, "all": np.all,
 }  # fmt: skip

@@ -17,7 +17,7 @@ from lossproof.oracle.fused import constant_nodes, fused
 from lossproof.oracle.point import Point, rows_axis
 from lossproof.oracle.rounding import Array, Radius, Rounding, exact
 from lossproof.oracle.running_error import Ball, Families, RunningError
-from lossproof.oracle.undefined import undefined
+from lossproof.oracle.undecidable import undecidable
 
 OWN = 2.0**-10
 """The tier's own error, as a part of the radius at the format under test.
@@ -44,13 +44,13 @@ _CONSTANTS: dict[Any, dict[Node, Ball]] = {}
 class Told:
     """What the tier tells of a graph: elementwise, midpoints and radii.
 
-    undefined: the nan midpoints that are so because the truth is undefined, None for none; at the others the tier
+    undecidable: the nan midpoints that Arb could not decide either, None for none; at the others this tier alone
     cannot tell.
     """
 
     middle: Array
     radius: Radius
-    undefined: Array | None
+    undecidable: Array | None
 
 
 class VectorTier:
@@ -116,7 +116,7 @@ class _Part:
             balls: list[Ball] = evaluate(graphs, self.arithmetic, bindings, known)
             if not extra:
                 self.known = known
-            masks = undefined(graphs, known, bindings)
+            masks = undecidable(graphs, known, bindings)
         return [Told(ball.mid, ball.radii[0], mask) for ball, mask in zip(balls, masks, strict=True)]
 
     def _constants(self, graphs: tuple[Node, ...]) -> dict[Node, Ball]:
@@ -147,7 +147,7 @@ def _joined(node: Node, rows: str, parts: Sequence[Told]) -> Told:
     if not all(exact(part.radius) for part in parts):
         radius = np.concatenate([np.broadcast_to(part.radius, part.middle.shape) for part in parts], axis)
     mask = None
-    if any(part.undefined is not None for part in parts):
-        masks = [np.zeros(p.middle.shape, bool) if p.undefined is None else p.undefined for p in parts]
+    if any(part.undecidable is not None for part in parts):
+        masks = [np.zeros(p.middle.shape, bool) if p.undecidable is None else p.undecidable for p in parts]
         mask = np.concatenate(masks, axis)
     return Told(middle, radius, mask)
