@@ -7,7 +7,6 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -15,6 +14,7 @@ from lossproof.audit import maps, memory
 from lossproof.audit.events import CellFinished
 from lossproof.audit.examine import Examination
 from lossproof.audit.planned import Options, PlannedCell
+from lossproof.audit.results import Finding, Result, Tolerance, blamed
 from lossproof.audit.reuse.cell_cache import Watch
 from lossproof.audit.reuse.sources import Sources, sources_of
 from lossproof.audit.reuse.store import folder
@@ -197,15 +197,23 @@ def examine(
         differentiates_first=planned.share.follows,
     )
     profile = PROFILES[settings.profile]
-    examination = Examination(
-        cell, profile, settings.seed, settings.regimes, settings.every_waiver(), planned.share, false_laws,
-        settings.fail_on,
-    )  # fmt: skip
-    # in a user's process what has been compiled stays, and theirs is to be as fast as ever
-    light = memory.own and not profile.optimised
-    compiling = cell.framework.lightly_optimised() if light else nullcontext()
-    with importable(i.target), cell.framework.one_thread(), compiling:
-        results, findings, tolerances = examination.run()
+
+    def examined() -> tuple[list[Result], list[Finding], list[Tolerance]]:
+        return Examination(
+            cell, profile, settings.seed, settings.regimes, settings.every_waiver(), planned.share, false_laws,
+            settings.fail_on,
+        ).run()  # fmt: skip
+
+    with importable(i.target), cell.framework.one_thread():
+        # not in a user's process, where what was compiled stays
+        if memory.own and not profile.optimised and planned.mode == "compiled":
+            with cell.framework.lightly_optimised():
+                results, findings, tolerances = examined()
+            if any(each.verdict in blamed(settings.fail_on) for each in results):
+                # nobody is blamed for what their compiler does not do to their code
+                results, findings, tolerances = examined()
+        else:
+            results, findings, tolerances = examined()
         drawn = maps.draw(cell, profile) if planned.maps else ()
     return CellFinished(
         i.name, i.loss, i.framework, planned.device, planned.mode, planned.dtype, tuple(results), tuple(findings),

@@ -21,7 +21,7 @@ class Profile:
     is a call of its own. of_laws: those of the laws' cases; all three are `shapes` where empty. pool: the numbers of
     rows to which a call for many cases is filled up. pointwise: whether stability maps of which each point is a call of
     its own are made everywhere, or neither in half formats nor where each operation compiles. optimised: whether
-    compilers optimise as they do for a user, or hardly, in processes of lossproof's own.
+    compiled mode compiles as users do, or with few optimisations in processes of lossproof's own.
     """
 
     name: str
