@@ -176,3 +176,19 @@ def test_what_is_forgiven_in_one_row_is_not_forgiven_in_another() -> None:
     beside, apart = answers.slack(spec, case, "embeddings")
     assert apart < 1e-3 < 1 < beside
     assert np.broadcast_shapes(answers.slack(spec, case, "weights").shape, weights.shape) == weights.shape
+
+
+@pytest.mark.parametrize(
+    ("threshold", "dtype", "matters"),
+    [(8, "float32", True), (8, "float64", True), (20, "float64", True)]
+    + [(20, "float32", False), (40, "float64", False)],
+)
+def test_an_exponential_that_is_dropped_beyond_a_threshold(
+    threshold: float, dtype: str, matters: bool
+) -> None:
+    """Where the rounding of the logits is as large it does not matter."""
+
+    def bce(logits: Any, targets: Any) -> Any:
+        return F.softplus(logits, threshold=threshold) - logits * targets
+
+    assert bool(checks(bce, "bce_with_logits", dtypes=[dtype])) == matters

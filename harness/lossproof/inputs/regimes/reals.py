@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from lossproof.inputs.anatomy import Anatomy
 from lossproof.inputs.case import Array
 from lossproof.inputs.regimes.sketch import Regime, Sketch
+from lossproof.spec.model import Domain
 
 Lines = Callable[[Sketch], Array]
 """All rows of a main input [rows, features] from the sketch."""
@@ -78,9 +79,29 @@ def _paint_offset(s: Sketch) -> None:
         s.put(name, s.values.ordinary(*s.lines) + offsets)
 
 
-def _confident(s: Sketch) -> Array:
-    """Numbers of 4 to 1024, where an exponential of them drowns beside 1 and underflows at last."""
-    return s.values.signed(2, 9, s.lines)
+def _paint_confident(s: Sketch) -> None:
+    """Numbers of 4 to 1024, where an exponential of them drowns beside 1 and underflows at last; their exponents take
+    turns. Beside targets most rows are on the side of theirs: the loss there is what is left of the exponential."""
+    exponents = 2 + (s.every + s.dialled(0, 7)) % 8
+    for name in s.parts.main:
+        lines = s.values.signed(exponents[:, None], exponents[:, None], s.lines)
+        for side in _sides(s, name):
+            agree = s.values.chance(6, s.rows) & (side != 0)
+            lines[agree, 0] = np.copysign(lines[agree, 0], side[agree])
+        s.put(name, lines)
+
+
+def _sides(s: Sketch, name: str) -> Iterator[Array]:
+    """For each row 1 or −1 where a target says which side a main input should be on, else 0."""
+    for other in s.parts.plain:
+        declared = s.spec.inputs[other]
+        if declared.domain in _BOTTOM and declared.shape == s.spec.inputs[name].shape:
+            target = s.arrays[other].reshape(-1)
+            yield 1.0 * (target == 1) - 1.0 * (target == _BOTTOM[declared.domain])
+
+
+_BOTTOM = {Domain.UNIT_INTERVAL: 0.0, Domain.BINARY: 0.0, Domain.SIGN: -1.0}
+"""Domains of targets that lie between this number and 1."""
 
 
 def _pair(parts: Anatomy) -> bool:
@@ -103,7 +124,7 @@ REALS = (
     Regime("ordinary", _by(ordinary)),
     Regime("equal", _paint_equal, _pair),
     Regime("near_equal", _paint_near, _pair),
-    Regime("confident", _by(_confident), _scalars),
+    Regime("confident", _paint_confident, _scalars),
     Regime("common_offset", _paint_offset),
     Regime("huge", _by(huge)),
     Regime("tiny", _by(tiny)),
