@@ -180,8 +180,13 @@ def test_what_is_forgiven_in_one_row_is_not_forgiven_in_another() -> None:
 
 @pytest.mark.parametrize(
     ("threshold", "dtype", "matters"),
-    [(8, "float32", True), (8, "float64", True), (20, "float64", True)]
-    + [(20, "float32", False), (40, "float64", False)],
+    [
+        (8, "float32", True),
+        (8, "float64", True),
+        (20, "float64", True),
+        (20, "float32", False),
+        (40, "float64", False),
+    ],
 )
 def test_an_exponential_that_is_dropped_beyond_a_threshold(
     threshold: float, dtype: str, matters: bool
