@@ -100,10 +100,19 @@ MOST_NAMED = 24
 def suggest(word: str, allowed: Iterable[str]) -> str:
     """`"; did you mean 'nearest'?"` followed by what is allowed, to append to an error message."""
     choices = sorted(set(allowed))
-    close = difflib.get_close_matches(word, choices, n=1, cutoff=0.5)
-    if not close and len(word) > 1:  # a word cut short is far from the whole by its letters
-        close = [each for each in choices if each.startswith(word)]
-    hint = f"; did you mean '{close[0]}'?" if close else ""
+    close = nearest(word, choices)
+    hint = f"; did you mean '{close}'?" if close else ""
     if hint and len(choices) > MOST_NAMED:
         return hint
     return f"{hint} (known: {', '.join(choices)})" if choices else hint
+
+
+def nearest(word: str, allowed: Iterable[str], near: float = 0.5, shortest: int | None = 2) -> str | None:
+    """The choice that a word is nearly, else one that it begins; None where there is none.
+
+    near: how like they are, of 1 (difflib's ratio). shortest: letters from which on a word may be one cut short, which
+    is far from the whole by its letters; None where it may not.
+    """
+    choices = sorted(set(allowed))
+    begun = [each for each in choices if shortest and len(word) >= shortest and each.startswith(word)]
+    return next(iter(difflib.get_close_matches(word, choices, n=1, cutoff=near) or begun), None)

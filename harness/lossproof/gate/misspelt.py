@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from lossproof.audit.results import Run, Verdict, blamed
+from lossproof.errors import nearest
 from lossproof.implementation import bundled, registered
 from lossproof.waivers import Waiver
 
@@ -35,10 +35,13 @@ def meant(waiver: Waiver, run: Run, fail_on: str, sources: Sources) -> str | Non
     adapter, _, function = waiver.implementation.rpartition(".")
     beside = [name.rpartition(".")[2] for name in checked if name.rpartition(".")[0] == adapter]
     if beside:
-        its = _near(function, beside)
+        its = nearest(function, beside, NEAR, None)
         return f"{adapter}.{its}" if its and _unknown(function, adapter, sources.get(adapter, ())) else None
-    other = _near(
-        adapter, [name.rpartition(".")[0] for name in checked if name.rpartition(".")[2] == function]
+    other = nearest(
+        adapter,
+        [name.rpartition(".")[0] for name in checked if name.rpartition(".")[2] == function],
+        NEAR,
+        None,
     )
     if other is None:
         return None
@@ -51,10 +54,6 @@ def meant(waiver: Waiver, run: Run, fail_on: str, sources: Sources) -> str | Non
     adapters = {name.rpartition(".")[0] for name in planned}
     known = adapter in adapters or _about(adapter, sources.get(other, ()))
     return near if failed and not known else None
-
-
-def _near(word: str, known: Collection[str]) -> str | None:
-    return next(iter(difflib.get_close_matches(word, sorted(known), 1, NEAR)), None)
 
 
 def _unknown(function: str, adapter: str, files: Collection[Path]) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lossproof.errors import suggest
-from lossproof.implementation.unmet import nearest
+from lossproof.implementation.unmet import near_keyword
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
@@ -80,7 +80,7 @@ def fit(
 def _meant(more: Sequence[inspect.Parameter], options: Collection[str]) -> str:
     """What to say of the first name that is no input and is nearly one of a parameter."""
     for each in more:
-        if near := nearest(each.name, options):
+        if near := near_keyword(each.name, options):
             return f"; did you mean '{near}' by '{each.name}'?"
     return ""
 

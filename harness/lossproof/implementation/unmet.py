@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
+
+from lossproof.errors import nearest
 
 if TYPE_CHECKING:
     from lossproof.spec.model import Spec
@@ -35,7 +36,7 @@ def remarks(called: str, left: Mapping[str, Any], spec: Spec, settled: Collectio
                     "no reduction; bind a function that returns the rows, such as "
                     f'functools.partial({called}, reduction="none")'
                 )
-        elif near := nearest(name, open_):
+        elif near := near_keyword(name, open_):
             yield (
                 f"{called} has a keyword '{name}', which is no parameter of {spec.loss} and stays {stays}; did you "
                 f"mean '{near}'? That is checked at its default alone, {spec.parameters[near].default!r}"
@@ -51,10 +52,9 @@ def _shown(default: Any) -> str:
     return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 1]}…"
 
 
-def nearest(name: str, parameters: Collection[str]) -> str | None:
-    """The parameter that a name is nearly, or begins: `temp` for temperature."""
-    begun = [each for each in parameters if len(name) >= SHORTEST and each.startswith(name)]
-    return next(iter(begun or difflib.get_close_matches(name, parameters, n=1, cutoff=NEAR)), None)
+def near_keyword(name: str, parameters: Collection[str]) -> str | None:
+    """The parameter that a keyword is nearly, or begins: `temp` for temperature."""
+    return nearest(name, parameters, NEAR, SHORTEST)
 
 
 def unreduced(spec: Spec, value: Any) -> str:
