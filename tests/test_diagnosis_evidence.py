@@ -53,6 +53,20 @@ def test_a_guarded_gradient_that_overflows_is_told_as_an_overflow(guard: str) ->
     says(found, {"overflows"}, SET_IN + ": the reciprocal of a square overflows below 5.42e-20")
 
 
+@pytest.mark.parametrize("loss", ["logsumexp", "bce_with_logits"])
+def test_a_maximum_that_is_not_subtracted_is_told_where_there_is_one(loss: str) -> None:
+    def lse(logits: Any) -> Any:
+        return torch.log(torch.exp(logits).sum(-1))
+
+    def bce(logits: Any, targets: Any) -> Any:
+        return torch.log1p(torch.exp(logits)) - logits * targets
+
+    found = findings(lse if loss == "logsumexp" else bce, loss, dtypes=["float32"])
+    told = [each.diagnosis.text for each in found if "exp overflows at 88.7" in each.diagnosis.text]
+    assert told
+    assert all(("no maximum is subtracted" in text) == (loss == "logsumexp") for text in told)
+
+
 class NaiveSoftmax(torch.autograd.Function):  # type: ignore[misc, name-defined]
     @staticmethod
     def forward(ctx: Any, x: Any) -> Any:

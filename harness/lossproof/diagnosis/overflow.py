@@ -24,6 +24,9 @@ from lossproof.spec import graph
 EXPONENTIATED = ("exp", "expm1", "softplus", "sigmoid", "log_sigmoid", "logsumexp", "softmax", "log_softmax")
 """Operations that code without care computes by an exponential of their argument."""
 
+SHIFTED = frozenset({"logsumexp", "softmax", "log_softmax"})
+"""Those in which code with care subtracts the maximum."""
+
 LOGARITHM = "−log "
 """With which a magnitude of probabilities begins."""
 
@@ -38,6 +41,7 @@ def limit_passed(
     passed: magnitudes of the case. Where none of them stands at a limit, those of the definition's steps are asked.
     """
     fmt = FORMATS[facet.cell.dtype]
+    exponentials = tuple(_exponentials(fmt, shifted=_shifted(facet, good)))
     passed = list(passed)
     plain = [each for each in passed if " / " not in each[0] and " · " not in each[0]]
     small = [
@@ -48,9 +52,9 @@ def limit_passed(
     sample = facet.sample(good)
     value = [("a value of", abs(spot.truth(sample)))] if sample is not None and spot.name == "value" else []
     for magnitudes, limits in (
-        (passed, (*_exponentials(fmt), *_largest(fmt))),
-        (value, tuple(_exponentials(fmt))),
-        (steps(facet, good, spot), tuple(_exponentials(fmt))),
+        (passed, (*exponentials, *_largest(fmt))),
+        (value, exponentials),
+        (steps(facet, good, spot), exponentials),
         (passed, tuple(_squared(fmt))),
         ([] if math.isnan(first) else plain, tuple(_complement(fmt))),
         (small if facet.gradient else [], tuple(_reciprocal(fmt))),
@@ -66,10 +70,22 @@ def limit_passed(
     return None
 
 
-def _exponentials(fmt: Format) -> Iterator[tuple[str, str, float, float]]:
+def _shifted(facet: Facet, case: Case) -> bool:
+    """Whether there is a maximum to subtract."""
+    whole = _definition(facet, case)
+    return any(node.op in SHIFTED for node in topological([whole]))
+
+
+def _definition(facet: Facet, case: Case) -> Node:
+    spec = facet.cell.spec
+    return p.real(graph.definition(spec, graph.statics_of(spec, case.parameters)))
+
+
+def _exponentials(fmt: Format, *, shifted: bool) -> Iterator[tuple[str, str, float, float]]:
     """Kind, reason, and between which magnitudes."""
     top = math.log(fmt.largest)
-    yield "overflows", f"exp overflows at {top:.1f}, no maximum is subtracted", top - 0.9, top * 1.003
+    lacking = ", no maximum is subtracted" if shifted else ""
+    yield "overflows", f"exp overflows at {top:.1f}{lacking}", top - 0.9, top * 1.003
     bottom = -math.log(fmt.smallest_subnormal)
     yield "underflows", f"exp underflows to 0 at −{bottom:.1f}", bottom - 1.2, bottom + 1.2
 
@@ -100,9 +116,8 @@ def _largest(fmt: Format) -> Iterator[tuple[str, str, float, float]]:
 def steps(facet: Facet, case: Case, spot: Spot) -> Iterator[Magnitude]:
     """How large the exponents in the definition are, and how far apart."""
     spec = facet.cell.spec
-    whole = p.real(graph.definition(spec, graph.statics_of(spec, case.parameters)))
     nodes: dict[Node, None] = {}
-    for node in topological([whole]):
+    for node in topological([_definition(facet, case)]):
         if node.op in EXPONENTIATED:
             nodes |= dict.fromkeys(_exponents(node.args[0]))
     try:
