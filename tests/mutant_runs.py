@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -27,7 +27,7 @@ from lossproof.checks.laws import law_of
 from lossproof.checks.observation import Observation
 from lossproof.diagnosis.inquiry import UNEXPLAINED, Failures, Inquiry
 from lossproof.implementation import Implementation, discover
-from lossproof.inputs import Case
+from lossproof.inputs import PROFILES, Case
 from lossproof.spec import library
 
 MUTANTS = Path(__file__).parent / "mutants"
@@ -69,19 +69,23 @@ def check(
     profile: str = "quick",
     dtypes: tuple[str, ...] = (),
     regimes: tuple[str, ...] = (),
+    modes: tuple[str, ...] = (),
 ) -> Run:
+    """modes: with some of them named, compilers optimise little in every profile."""
     targets = tuple(f"{file}:{name}" for name in functions) or (str(file),)
     options = Options(
         targets,
         devices=("cpu",),
         dtypes=dtypes,
         regimes=regimes,
+        modes=modes,
         profile=profile,
         seed=seed,
         jobs=1,
     )
+    settings = replace(PROFILES[profile], optimised=PROFILES[profile].optimised and not modes)
     # as in a process of lossproof's own, where a quick run has compilers optimise hardly at all
-    with patch.object(memory, "own", True):
+    with patch.object(memory, "own", True), patch.dict(PROFILES, {profile: settings}):
         found = run(plan(options), lambda event: None)
     assert not found.problems, found.problems
     return found

@@ -73,12 +73,13 @@ def two_log_sigmoids(
 
 @in_jax("js_divergence")
 def two_relative_entropies(p: jax.Array, q: jax.Array) -> jax.Array:
-    def terms(x: jax.Array, m: jax.Array) -> jax.Array:
+    def terms(x: jax.Array, both: jax.Array) -> jax.Array:
+        # the derivative of a quotient divides by a square, and half of the sum underflows
         live = x > 0
-        return jnp.where(live, x, 0) * jnp.log(jnp.where(live, x, 1) / jnp.where(live, m, 1))
+        log_x, log_both = jnp.log(jnp.where(live, x, 1)), jnp.log(jnp.where(live, both, 2))
+        return jnp.where(live, x, 0) * (log_x - log_both + jnp.log(2))
 
-    m = (p + q) / 2
-    return (terms(p, m) + terms(q, m)).sum(-1) / 2
+    return (terms(p, p + q) + terms(q, p + q)).sum(-1) / 2
 
 
 @in_jax("focal")
@@ -87,5 +88,4 @@ def power_of_what_is_missing(
 ) -> jax.Array:
     log_p = jnp.take_along_axis(jax.nn.log_softmax(logits), labels[:, None], axis=-1)[:, 0]
     missing = -jnp.expm1(log_p)
-    live = missing > 1e-37
-    return -alpha * jnp.where(live, jnp.where(live, missing, 1) ** gamma, 0) * log_p
+    return -alpha * jnp.maximum(missing, jnp.finfo(missing.dtype).tiny) ** gamma * log_p
