@@ -20,6 +20,7 @@ from lossproof.floats import DTYPES, FORMATS, Format, working_format
 from lossproof.inputs import PROFILES, Case, draw, expand, regimes_of
 from lossproof.inputs.anatomy import Family, anatomy
 from lossproof.oracle import reference, structure, vector_tier, wide
+from lossproof.oracle.certified import Certified
 from lossproof.oracle.fused import fused
 from lossproof.oracle.point import Point
 from lossproof.oracle.radius import Radii, Term, spread
@@ -227,8 +228,10 @@ def test_what_divides_by_zero_is_undecidable_and_what_stands_at_a_kink_goes_up()
     assert np.isnan(found.middle[2])
 
 
-def told_of(text: str, arrays: dict[str, Any], *, gradient_in: str | None = None) -> vector_tier.Told:
-    """What the vector tier tells of an expression in float32 arrays of shape [N, D], or of a gradient."""
+def asked(
+    text: str, arrays: dict[str, Any], gradient_in: str | None = None
+) -> tuple[vector_tier.Told, Certified]:
+    """What the vector tier and Arb tell of an expression in float32 arrays of shape [N, D], or of a gradient."""
     first = np.asarray(next(iter(arrays.values())))
     shape = (Size.of("N"), Size.of("D"))
     leaves = {name: Node.make("input", (), (name,), shape) for name in arrays}
@@ -240,58 +243,89 @@ def told_of(text: str, arrays: dict[str, Any], *, gradient_in: str | None = None
     single = {name: np.asarray(array, np.float32) for name, array in arrays.items()}
     point = Point(single, {}, dict(zip("ND", first.shape, strict=True)), FORMATS["float32"])
     (told,) = VectorTier(point, FORMATS["float32"], False).evaluate(nodes, extra)
-    return told
+    (found,) = Evaluation(point, FORMATS["float32"]).references(nodes, extra)
+    sure = found._ask(None, None)
+    if told.undecidable is not None:
+        assert np.isinf(sure.attainable[told.undecidable]).all()
+    return told, sure
 
 
 def test_an_open_choice_between_equal_numbers_is_told() -> None:
     x = {"x": [[1.0, 3.0, 2.0]]}
-    told = told_of("where(x / 3 * 3 >= x, x / 7, x / 7)", x)
+    told, _ = asked("where(x / 3 * 3 >= x, x / 7, x / 7)", x)
     np.testing.assert_allclose(told.middle.astype(float), [[1 / 7, 3 / 7, 2 / 7]])
-    told = told_of("where(x / 3 * 3 >= x, x / 7, x)", x)
+    told, _ = asked("where(x / 3 * 3 >= x, x / 7, x)", x)
     assert np.isnan(told.middle).any()
     assert told.undecidable is None or not told.undecidable.any()
 
 
-HUGE = [[1e30, 2e30], [1.0, 2.0]]
-"""The squares of the first row are beyond float32, but not beyond the format in which truth is worked out."""
-
-
 @pytest.mark.parametrize(
-    ("text", "gradient_in"),
+    ("text", "gradient_in", "undecidable"),
     [
-        ("softmax(sum(square(x), D)[:, None] / 1e60 * y, D)", None),
-        ("where(sum(square(x), D)[:, None] / 1e60 >= y, x, y)", None),
-        ("where(not (sum(square(x), D)[:, None] / 1e60 >= y), x, y)", None),
-        ("where(all(sum(square(x), D)[:, None] / 1e60 >= y, D)[:, None], x, y)", None),
-        ("sum(square(x), D)[:, None] / 1e60 >= y", None),
-        ("maximum(sum(square(x), D)[:, None] / 1e60, y)", "y"),
-        ("abs(sum(square(x), D)[:, None] / 1e60 - y)", "y"),
-        ("max(sum(square(x), D)[:, None] / 1e60 * y, D)", "y"),
+        # code may come to anything, whatever is chosen
+        ("softmax(square(x) * y / 1e70, D)", None, True),
+        ("softmax(square(x) * y / 1e70, D) * square(x) / 1e60", None, True),
+        ("where(square(x) / 1e60 >= y, x, y) * square(x) / 1e60", None, True),
+        ("where(not (square(x) / 1e60 >= y), x, square(x) / 1e60)", None, True),
+        ("where(all(square(x) / 1e60 >= y, D)[:, None] or y == 2, square(x) / 1e60, y)", None, True),
+        ("maximum(square(x) / 1e60 - y, 0) * square(x) / 1e60", "y", True),
+        ("abs(square(x) / 1e60 - y) * square(x) / 1e60", "y", True),
+        # to one of two numbers, to none above 1, or to a number that is known for all that
+        ("where(square(x) / 1e60 >= y, x, y)", None, False),
+        ("square(x) / 1e60 >= y", None, False),
+        ("maximum(where(square(x) >= 1e70, y, 2 * y), 100)", None, False),
+        ("minimum(where(square(x) >= 1e70, y, 2 * y), -100)", None, False),
+        ("y * 0 * where(square(x) >= 1e70, y, 2 * y)", None, False),
+        ("maximum(1 - sum(square(x - y), D), 0)", "x", False),
+        ("max(square(x), D)", "x", False),
+        ("where(isfinite(1 / ((x + 1e-30) - x)), x, y)", None, False),
     ],
 )
-def test_what_hangs_on_an_overflow_of_the_code_is_not_asked_of_arb(
-    text: str, gradient_in: str | None
+def test_what_is_not_asked_of_arb_hangs_on_an_overflow_whatever_is_chosen(
+    text: str, gradient_in: str | None, undecidable: bool
 ) -> None:
-    told = told_of(text, {"x": HUGE, "y": [[1.0, 3.0], [1.0, 3.0]]}, gradient_in=gradient_in)
+    told, sure = asked(text, {"x": [[1e30, 2e30], [1.0, 2.0]], "y": [[1.0, 3.0], [1.0, 3.0]]}, gradient_in)
     untold = np.isnan(told.middle[0])
-    assert untold.any()
+    if undecidable:
+        assert untold.any()
+        assert told.undecidable is not None
+        assert (told.undecidable[0] == untold).all()
+    else:
+        assert np.isfinite(sure.attainable[0]).any()
+        assert told.undecidable is None or not told.undecidable[0].any()
+
+
+def test_the_weight_of_a_masked_class_is_told_beside_any_other() -> None:
+    told, sure = asked(
+        "softmax(where(y == 3, -inf, square(x) / 1e38), D)", {"x": [[1e30] * 3], "y": [[1, 2, 3]]}
+    )
+    assert np.isnan(told.middle).tolist() == [[True, True, False]]
+    assert told.middle[0, 2] == 0
     assert told.undecidable is not None
-    assert (told.undecidable[0] == untold).all()
+    assert told.undecidable.tolist() == [[True, True, False]]
+    assert np.isfinite(sure.attainable).tolist() == [[False, False, True]]
 
 
 def test_a_direction_without_digits_is_not_asked_of_arb_and_that_of_the_zero_vector_is() -> None:
     x, y = [[3.0, 5.0], [0.0, 0.0], [1.0, 2.0]], [[3.0, 5.0], [0.0, 0.0], [2.0, 1.0]]
-    told = told_of("norm(x / 3 - y / 3, D)", {"x": x, "y": y}, gradient_in="x")
+    told, _ = asked("norm(x / 3 - y / 3, D)", {"x": x, "y": y}, "x")
     assert np.isnan(told.middle).any(axis=1).tolist() == [True, True, False]
     assert told.undecidable is not None
     assert told.undecidable.any(axis=1).tolist() == [True, False, False]
 
 
 def test_what_is_divided_by_a_number_without_digits_is_not_asked_of_arb() -> None:
-    told = told_of("(x / 3 - y / 3) / (x / 3 - y / 3)", {"x": [[1.0, 5.0]], "y": [[1.0, 4.0]]})
+    told, _ = asked("(x / 3 - y / 3) / (x / 3 - y / 3)", {"x": [[1.0, 5.0]], "y": [[1.0, 4.0]]})
     assert np.isnan(told.middle).tolist() == [[True, False]]
     assert told.undecidable is not None
     assert told.undecidable.tolist() == [[True, False]]
+
+
+@pytest.mark.parametrize("text", ["minimum(x / 3, y)", "maximum(-x / 3, -y)"])
+def test_the_radius_of_the_smaller_of_two_numbers_is_its_own(text: str) -> None:
+    told, sure = asked(text, {"x": [[1.0, 9.0, 3.0]], "y": [[1.0, 1.0, 1.0]]})
+    assert (np.asarray(told.radius)[0] > 1e-8).tolist() == [True, False, True]
+    assert (sure.attainable[0] > 1e-8).tolist() == [True, False, True]
 
 
 @pytest.mark.parametrize(("loss", "shape"), [("clip", ()), ("mse", (4,))])

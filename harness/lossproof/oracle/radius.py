@@ -91,7 +91,7 @@ class Radii:
         return np.where(apart > width, x.radius, np.where(apart < -width, y.radius, either))
 
     def _minimum(self, out: Array, x: Term, y: Term) -> Radius:
-        return self._maximum(out, y, x)
+        return self._maximum(out, x._replace(view=-x.view), y._replace(view=-y.view))
 
     def _step(self, out: Array, x: Term, y: Term) -> Radius:
         if exact(x.radius) and exact(y.radius):

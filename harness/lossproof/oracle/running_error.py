@@ -72,7 +72,8 @@ class RunningError:
     """The arithmetic of `Ball`s, for evaluate(). Call inside `np.errstate(all="ignore")`.
 
     own: how wide, in units of the first radius, a midpoint's own error can be; 0 for certified midpoints. With
-    `own_radius` the last radius is that bound itself.
+    `own_radius` the last radius is that bound itself. guess: a choice that this error hides is made by the midpoints,
+    and what follows may be wrong; its radii are those of both choices.
     """
 
     def __init__(
@@ -84,11 +85,12 @@ class RunningError:
         *,
         own: float = 0.0,
         own_radius: bool = False,
+        guess: bool = False,
         radii: Callable[[Rounding, Families], Radii] = Radii,
     ) -> None:
         self.midpoints, self.view, self.roundings = midpoints, view, tuple(roundings)
         self._rules = [radii(rounding, families) for rounding in roundings]
-        self._own, self._own_radius = own, own_radius
+        self._own, self._own_radius, self._guess = own, own_radius, guess
         self._exact: tuple[Radius, ...] = (0.0,) * len(self.roundings)
 
     # leaves
@@ -180,7 +182,7 @@ class RunningError:
         else:
             width = self._own_error(x) + self._own_error(y)
             found = np.isnan(x.view) | np.isnan(y.view)
-            if not exact(width):
+            if not (self._guess or exact(width)):
                 apart = self.view(np.abs(np.where(x.mid == y.mid, x.mid * 0, x.mid - y.mid)))
                 found = found | ((width != 0) & ~(apart > width))
         found = np.asarray(found).astype(bool)
@@ -256,10 +258,10 @@ class RunningError:
         The radius of a weight ends at 1, so that it is no longer in proportion to that of the logits.
         """
         width = self._own_error(x)
-        if found.mid.dtype == object or exact(width):
+        if self._guess or found.mid.dtype == object or exact(width):
             return found
         width = np.where(np.isneginf(x.view), 0.0, width)
-        lost = np.broadcast_to(np.max(width, axis=axis, keepdims=True) > 1, found.shape)
+        lost = (np.max(width, axis=axis, keepdims=True) > 1) & ~np.isneginf(x.view)
         if not lost.any():
             return found
         mid = self._with_nan(found.mid, lost)
@@ -269,7 +271,7 @@ class RunningError:
         self, op: str, balls: Sequence[Ball], attributes: Sequence[Any], found: Ball
     ) -> Ball:
         """nan where the tier's own error hides on which side of a kink an operand lies."""
-        if found.mid.dtype == object:
+        if self._guess or found.mid.dtype == object:
             return found
         x, width = balls[0], self._own_error(balls[0])
         apart: Array

@@ -1,8 +1,9 @@
 """Where no tier decides what the vector tier does not tell, so that it is no use to ask Arb.
 
-Either the truth is undefined, at a nan input, a quotient by exactly 0, and what is computed from them. Or it hangs on a
-choice (a comparison, a kink, which entry of a softmax has the weight) by a number of which code may make anything, as
-where a square overflows: then nobody is judged by it, whatever it is.
+Either the truth is undefined, at a nan input, a quotient by 0 or by what code may take for 0, and what is computed from
+them. Or it hangs on a choice that the tier's own error hides (a comparison, a kink, which entry of a softmax has the
+weight), and whatever is chosen, code may come to any number there, as where a square overflows: with a guess at the
+choice, whose radius holds both, the result is within the format and its radius infinite or nan.
 
 Any other nan goes up to Arb: a derivative exactly at a kink too, which is a bounded ball there, whose product with 0 is
 known. Zero vectors, and vectors too long to be squared, are common enough to make it worth knowing.
@@ -19,7 +20,7 @@ from lossproof.expression.node import Node, topological
 from lossproof.oracle import structure
 from lossproof.oracle.evaluate import Bindings, attributes
 from lossproof.oracle.rounding import Array
-from lossproof.oracle.running_error import COMPARED, KINKED, Ball
+from lossproof.oracle.running_error import Ball
 
 OVER_AXES = frozenset({"sum", "max", "min", "norm", "logsumexp", "any", "all"})
 """With the attributes axes and keep, not told where an entry along the axes is not."""
@@ -27,25 +28,32 @@ OVER_AXES = frozenset({"sum", "max", "min", "norm", "logsumexp", "any", "all"})
 IN_AXES = frozenset({"unit", "softmax", "log_softmax", "argmax_weight"})
 """As those, but the result has the axes still."""
 
-HIDING = COMPARED | KINKED | {"softmax", "scaled_softmax", "less_scaled_softmax"}
-"""Steps whose result is told no more, where what they choose by may be anything."""
+SOFTMAXES = frozenset({"softmax", "scaled_softmax", "less_scaled_softmax"})
 
 
 def undecidable(
-    outputs: Sequence[Node], values: Mapping[Node, Ball], bindings: Bindings
+    outputs: Sequence[Node],
+    values: Mapping[Node, Ball],
+    bindings: Bindings,
+    hopeless: Callable[[], Sequence[Array]],
 ) -> list[Array | None]:
     """A mask for each output: where it is nan and Arb could not decide it either; None for nowhere.
 
-    values: the ball of each node on the way.
+    values: the ball of each node on the way. hopeless: for each output where its radius is no number and it is within
+    the format, by a guess where the tier's own error hides a choice; asked where it matters.
     """
-    if not any(_untold(values[node]).any() for node in outputs):
+    nan = [_untold(values[node]) for node in outputs]
+    if not any(each.any() for each in nan):
         return [None] * len(outputs)
     doubts: dict[Node, Array] = {}
     for node in topological(outputs):
         found = values[node]
         untold = _untold(found)
         doubts[node] = untold & _doubt(node, untold, values, doubts, bindings) if untold.any() else untold
-    return [_untold(values[node]) & ~doubts[node] for node in outputs]
+    if any(doubts[node].any() for node in outputs):
+        for node, mask in zip(outputs, hopeless(), strict=True):
+            doubts[node] = doubts[node] & ~mask
+    return [each & ~doubts[node] for each, node in zip(nan, outputs, strict=True)]
 
 
 def _untold(ball: Ball) -> Array:
@@ -53,11 +61,6 @@ def _untold(ball: Ball) -> Array:
     if ball.view.dtype.kind == "f":
         return np.isnan(ball.view)
     return np.zeros(ball.shape, dtype=bool) if ball.open is None else np.broadcast_to(ball.open, ball.shape)
-
-
-def _anything(ball: Ball) -> Array:
-    """Where code may come to any number, since a step overflows in its format, or what it divides by may be 0."""
-    return np.broadcast_to(np.isinf(ball.radii[0]) & np.isfinite(ball.view), ball.shape)
 
 
 def _doubt(
@@ -77,17 +80,20 @@ def _doubt(
         condition, yes, no = balls
         chosen = np.where(condition.view, _untold(yes), _untold(no))
         of_chosen = np.where(condition.view, passed[1], passed[2]) | ~chosen
-        return np.asarray(
-            of_chosen if condition.open is None else np.where(condition.open, passed[0], of_chosen)
-        )
+        if condition.open is None:
+            return np.asarray(of_chosen)
+        # a choice that cannot be made is between two numbers, unless one of them is undefined
+        undefined = (_untold(yes) & ~passed[1]) | (_untold(no) & ~passed[2])
+        return np.asarray(np.where(condition.open, passed[0] | ~undefined, of_chosen))
     if node.op == "full":
         return np.broadcast_to(passed[0], untold.shape)
     move = structure.OPERATIONS.get(node.op)
     if move is not None:
         return _moved(move, balls, passed, fixed, untold)
     lost = list(map(_untold, balls))
-    if node.op in HIDING:
-        lost = [each | _anything(ball) for each, ball in zip(lost, balls, strict=True)]
+    if node.op in SOFTMAXES:
+        # no weight is known beside a logit that may be anything, but that of a masked class
+        lost[0] = lost[0] | (np.isinf(balls[0].radii[0]) & ~np.isneginf(balls[0].view))
     inherited: Array
     doubt: Array
     if node.op in OVER_AXES:

@@ -91,11 +91,8 @@ class _Part:
     ) -> None:
         self._rows, self._whole = rows, point
         self.point = point if rows == slice(None) else point.part(nodes, rows)
-        families = Families()
-        dtype = wide.wide_dtype(point.storage if point.storage.precision > working.precision else working)
-        self.arithmetic = RunningError(
-            wide.WideArithmetic(dtype, families), wide.view, (Rounding.of(working),), families, own=OWN
-        )
+        self._working = working
+        self.arithmetic = self._arithmetic()
         self.leaves = {
             name: self.arithmetic.leaf(array, (flushed_radius(self.point, name) if flush else 0.0,))
             for name, array in self.point.arrays.items()
@@ -116,8 +113,26 @@ class _Part:
             balls: list[Ball] = evaluate(graphs, self.arithmetic, bindings, known)
             if not extra:
                 self.known = known
-            masks = undecidable(graphs, known, bindings)
+            masks = undecidable(graphs, known, bindings, lambda: self._hopeless(graphs, bindings))
         return [Told(ball.mid, ball.radii[0], mask) for ball, mask in zip(balls, masks, strict=True)]
+
+    def _hopeless(self, graphs: Sequence[Node], bindings: Bindings) -> list[Array]:
+        """Where the results are within the format, and code may come to any number all the same, as a guess has it."""
+        found: list[Ball] = evaluate(graphs, self._arithmetic(guess=True), bindings)
+        most = self.point.storage.largest
+        return [np.asarray((np.abs(ball.view) <= most) & ~np.isfinite(ball.radii[0])) for ball in found]
+
+    def _arithmetic(self, *, guess: bool = False) -> RunningError:
+        families, working, storage = Families(), self._working, self.point.storage
+        dtype = wide.wide_dtype(storage if storage.precision > working.precision else working)
+        return RunningError(
+            wide.WideArithmetic(dtype, families),
+            wide.view,
+            (Rounding.of(working),),
+            families,
+            own=OWN,
+            guess=guess,
+        )
 
     def _constants(self, graphs: tuple[Node, ...]) -> dict[Node, Ball]:
         """The nodes that depend on sizes alone; the next part of these sizes finds them worked out."""
