@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from lossproof.checks import answers
+from lossproof.errors import ExpressionError
 from lossproof.expression import primitives as p
 from lossproof.expression.derivative import vjp
 from lossproof.expression.node import Node
@@ -304,6 +305,39 @@ def test_the_weight_of_a_masked_class_is_told_beside_any_other() -> None:
     assert told.undecidable is not None
     assert told.undecidable.tolist() == [[True, True, False]]
     assert np.isfinite(sure.attainable).tolist() == [[False, False, True]]
+
+
+@pytest.mark.parametrize(
+    ("text", "true"),
+    [
+        ("where((x + 1e-30) - x > 0, 1, 2) * y", [1, 2, 3]),
+        ("where((x + 1e-30) - x > 0, 0, 1)", [0, 0, 0]),
+        ("where(x > 1, 0, 1)", [1, 0, 0]),
+        ("where(concat((x + 1e-30) - x > 0, y > 1), 1, 2)[:, 1:-2]", [1, 1, 2]),
+        ("sum(where((x + 1e-30) - x > 0, 1, 2), D)", [3]),
+    ],
+)
+def test_an_open_choice_between_whole_numbers_is_open(text: str, true: list[float]) -> None:
+    told, sure = asked(text, {"x": [[1.0, 3.0, 5.0]], "y": [[1.0, 2.0, 3.0]]})
+    assert sure.middle.ravel().tolist() == true
+    known = ~np.isnan(told.middle)
+    assert (told.middle[known] == sure.middle[known]).all()
+    # either may be chosen by code
+    assert text.startswith("where(x") or (sure.attainable > 0.9).ravel()[0]
+
+
+def test_whole_numbers_that_integers_choose_are_indices_still() -> None:
+    shape = (Size.of("N"), Size.of("D"))
+    leaves = {
+        "x": Node.make("input", (), ("x",), shape),
+        "k": Node.make("input", (), ("k",), shape[:1], "integer"),
+        "m": Node.make("input", (), ("m",), shape[:1], "boolean"),
+    }
+    scope = Scope(leaves, {}, dict(zip("ND", shape, strict=True)))
+    for text in ("k == 1", "onehot(k, D)[:, 0] == 1", "m and not (k > 0)"):
+        parse(f"take(x, where({text}, 0, k))", scope)
+    with pytest.raises(ExpressionError, match="take needs class indices, not a real"):
+        parse("take(x, where(sum(x, D) > 0, 0, k))", scope)
 
 
 def test_a_direction_without_digits_is_not_asked_of_arb_and_that_of_the_zero_vector_is() -> None:

@@ -142,11 +142,30 @@ def logic(op: str, *args: Node) -> Node:
     return Node.make(op, [align(a, shape) for a in args], shape=shape, kind="boolean")
 
 
+_UNROUNDED = frozenset({"onehot", "constant", "size"})
+"""Real numbers that nothing rounds, where they are compared."""
+
+_MOVING = frozenset(
+    {"real", "newaxis", "transpose", "subscript", "full", "flatten", "join_rows", "concat", "permute"}
+)
+"""What computes nothing."""
+
+
+def _certain(node: Node) -> bool:
+    """Whether a number or truth value hangs on integers and masks alone, and is known whatever is rounded."""
+    if node.kind == "integer" or node.op in _UNROUNDED:
+        return True
+    if node.kind == "boolean":
+        return node.op != "isfinite" and all(map(_certain, node.args))
+    return node.op in _MOVING and all(map(_certain, node.args))
+
+
 def where(condition: Node, yes: Node, no: Node) -> Node:
     """`yes` where the condition holds, else `no`; the branch not taken has no influence, nan included."""
     if condition.kind != "boolean":
         raise ExpressionError(f"where takes a boolean condition, not a {condition.kind}")
-    kind: Kind = "integer" if yes.kind == no.kind == "integer" else "real"
+    # a choice by real numbers may be open, and of balls there are no integers that hold two
+    kind: Kind = "integer" if yes.kind == no.kind == "integer" and _certain(condition) else "real"
     if kind == "real":
         yes, no = real(yes), real(no)
     shape = broadcast_shape([condition.shape, yes.shape, no.shape])

@@ -158,13 +158,17 @@ class RunningError:
 
     def _joined(self, move: Callable[..., Array], balls: Sequence[Ball]) -> Ball:
         mid = move(*(ball.mid for ball in balls))
-        view = mid if mid.dtype.kind in "iub" else self.view(mid)
+        truth = balls[0].view.dtype.kind == "b"
+        view = _booleans(mid) if truth else mid if mid.dtype.kind in "iu" else self.view(mid)
         radii: list[Radius] = []
         for place in range(len(self.roundings)):
             parts = [ball.radii[place] for ball in balls]
             wide = [_filled(r, ball) for r, ball in zip(parts, balls, strict=True)]
             radii.append(0.0 if all(map(exact, parts)) else move(*wide))
-        return Ball(mid, view, tuple(radii), binary=all(ball.binary for ball in balls))
+        untold = None
+        if any(ball.open is not None for ball in balls):
+            untold = move(*(_flags(0.0 if ball.open is None else ball.open, ball) for ball in balls))
+        return Ball(mid, view, tuple(radii), untold, binary=all(ball.binary for ball in balls))
 
     # truth values
 

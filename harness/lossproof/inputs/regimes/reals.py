@@ -80,23 +80,25 @@ def _paint_offset(s: Sketch) -> None:
 
 
 def _paint_confident(s: Sketch) -> None:
-    """Numbers of 4 to 1024, where an exponential of them drowns beside 1 and underflows at last; their exponents take
-    turns. Beside targets most rows are on the side of theirs: the loss there is what is left of the exponential."""
-    exponents = 2 + (s.every + s.dialled(0, 7)) % 8
-    for name in s.parts.main:
-        lines = s.values.signed(exponents[:, None], exponents[:, None], s.lines)
+    """Numbers of 4 to 1024, where an exponential of them drowns beside 1 and underflows at last; the exponents of the
+    first input take turns. Beside targets most numbers are on the side of theirs: the loss there is what is left of the
+    exponential."""
+    turn = 2 + (s.every + s.dialled(0, 7)) % 8
+    for place, name in enumerate(s.parts.main):
+        low, high = (turn[:, None], turn[:, None]) if place == 0 else (2, 9)
+        lines = s.values.signed(low, high, s.lines)
         for side in _sides(s, name):
-            agree = s.values.chance(6, s.rows) & (side != 0)
-            lines[agree, 0] = np.copysign(lines[agree, 0], side[agree])
+            agree = s.values.chance(6, s.lines) & (side != 0)
+            lines = np.where(agree, np.copysign(lines, side), lines)
         s.put(name, lines)
 
 
 def _sides(s: Sketch, name: str) -> Iterator[Array]:
-    """For each row 1 or −1 where a target says which side a main input should be on, else 0."""
+    """1 or −1 where a target says which side a main input should be on, else 0 [rows, features]."""
     for other in s.parts.plain:
         declared = s.spec.inputs[other]
         if declared.domain in _BOTTOM and declared.shape == s.spec.inputs[name].shape:
-            target = s.arrays[other].reshape(-1)
+            target = s.arrays[other].reshape(s.lines)
             yield 1.0 * (target == 1) - 1.0 * (target == _BOTTOM[declared.domain])
 
 
