@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any
 from unittest.mock import patch
 
-from lossproof.audit import gather, memory, worker
+from lossproof.audit import gather, worker
 from lossproof.audit.events import CellFinished
 from lossproof.audit.plan import Options, plan
 from lossproof.audit.planned import PlannedCell
@@ -68,7 +68,7 @@ def check(
     regimes: tuple[str, ...] = (),
     modes: tuple[str, ...] = (),
 ) -> Run:
-    """modes: with some of them named, compilers optimise little in every profile."""
+    """modes: with some of them named, compilers optimise little."""
     targets = tuple(f"{file}:{name}" for name in functions) or (str(file),)
     options = Options(
         targets,
@@ -80,9 +80,10 @@ def check(
         seed=seed,
         jobs=1,
     )
-    settings = replace(PROFILES[profile], optimised=PROFILES[profile].optimised and not modes)
-    # as in a process of lossproof's own, where a quick run has compilers optimise hardly at all
-    with patch.object(memory, "own", True), patch.dict(PROFILES, {profile: settings}):
+    settings = replace(PROFILES[profile], optimised=not modes)
+    # as if the losses were bundled, and this a process of lossproof's own
+    light = patch.object(worker, "_lightly", lambda planned: bool(modes))
+    with light, patch.dict(PROFILES, {profile: settings}):
         found = run(plan(options), lambda event: None)
     assert not found.problems, found.problems
     return found

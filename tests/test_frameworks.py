@@ -412,6 +412,6 @@ def test_torch_compile_gives_values_and_gradients_and_names_its_own_failures():
     failing = Call(lambda x: torch.sinh(x) * 1.25, (w,), {}, "cpu", "compiled")
     with (
         inductor.patch({"cpp.cxx": (None, "no-such-compiler"), "fx_graph_cache": False}),
-        pytest.raises(ImplementationError, match=r"torch\.compile failed: "),
+        pytest.raises(ImplementationError, match=r"torch\.compile failed \("),
     ):
         frame.value(failing)

@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -23,6 +24,7 @@ from lossproof.checks import answers
 from lossproof.checks.trial import Cell
 from lossproof.frameworks import framework
 from lossproof.implementation import Implementation, bind_target, discover, importable, whole
+from lossproof.implementation import bundled as bundled_targets
 from lossproof.inputs import PROFILES
 from lossproof.oracle.verdict import DEGRADED, FAIL
 from lossproof.spec import library
@@ -204,21 +206,33 @@ def examine(
             settings.fail_on,
         ).run()  # fmt: skip
 
+    light = _lightly(planned) and not profile.optimised
     with importable(i.target), cell.framework.one_thread():
-        # not in a user's process, where what was compiled stays
-        if memory.own and not profile.optimised and planned.mode == "compiled":
-            with cell.framework.lightly_optimised():
-                results, findings, tolerances = examined()
-            if any(each.verdict in blamed(settings.fail_on) for each in results):
-                # nobody is blamed for what their compiler does not do to their code
-                results, findings, tolerances = examined()
-        else:
+        with cell.framework.lightly_optimised() if light else nullcontext(False) as changed:
+            results, findings, tolerances = examined()
+        if changed and any(each.verdict in blamed(settings.fail_on) for each in results):
+            # nobody is blamed for what their compiler does not do to their code
             results, findings, tolerances = examined()
         drawn = maps.draw(cell, profile) if planned.maps else ()
     return CellFinished(
         i.name, i.loss, i.framework, planned.device, planned.mode, planned.dtype, tuple(results), tuple(findings),
         time.perf_counter() - begun, tolerances=tuple(tolerances), maps=drawn,
     )  # fmt: skip
+
+
+def _lightly(planned: PlannedCell) -> bool:
+    """Whether compilers may optimise little: what is bundled, in a process of lossproof's own.
+
+    Code of a user is compiled as they compile it, or what a compiler does to it would go unseen, such as the
+    contraction of a product and a sum, after which `x * x - y * y` need not be 0 for equal numbers; and in a user's
+    process what was compiled stays.
+    """
+    return memory.own and planned.mode == "compiled" and whole(planned.implementation.target) in _bundled()
+
+
+@functools.cache
+def _bundled() -> frozenset[str]:
+    return frozenset(bundled_targets())
 
 
 @functools.cache

@@ -115,9 +115,9 @@ class Framework(Protocol):
         """Calls inside compute in one thread, where the framework lets that be chosen: for tiny arrays several
         only wait for each other."""
 
-    def lightly_optimised(self) -> AbstractContextManager[None]:
-        """What is compiled inside is compiled as fast as can be, where the framework lets that be chosen: code that
-        runs on a few tiny arrays takes a hundred times as long to optimise as to run."""
+    def lightly_optimised(self) -> AbstractContextManager[bool]:
+        """What is compiled inside is compiled as fast as can be, where the framework lets that be chosen, and gives
+        whether it does: code that runs on a few tiny arrays takes a hundred times as long to optimise as to run."""
 
 
 class Imported:
@@ -156,8 +156,8 @@ class Imported:
     def one_thread(self) -> AbstractContextManager[None]:
         return nullcontext()
 
-    def lightly_optimised(self) -> AbstractContextManager[None]:
-        return nullcontext()
+    def lightly_optimised(self) -> AbstractContextManager[bool]:
+        return nullcontext(False)
 
     def _missing_device(self, device: str) -> str | None:
         raise NotImplementedError

@@ -155,14 +155,14 @@ class JaxFramework(Imported):
         self.library.clear_caches()
 
     @contextmanager
-    def lightly_optimised(self) -> Iterator[None]:
+    def lightly_optimised(self) -> Iterator[bool]:
         config = self.library.config
         setting = "jax_disable_most_optimizations"
         before = self._light, config.values[setting]
         self._light = True
         config.update(setting, True)
         try:
-            yield
+            yield True
         finally:
             self._light = before[0]
             config.update(setting, before[1])

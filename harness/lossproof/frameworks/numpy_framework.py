@@ -77,8 +77,8 @@ class NumpyFramework:
     def forget(self) -> None:
         pass
 
-    def lightly_optimised(self) -> AbstractContextManager[None]:
-        return nullcontext()
+    def lightly_optimised(self) -> AbstractContextManager[bool]:
+        return nullcontext(False)
 
     def one_thread(self) -> AbstractContextManager[None]:
         return nullcontext()
