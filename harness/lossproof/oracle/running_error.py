@@ -134,7 +134,7 @@ class RunningError:
         found = Ball(mid, view, radii)
         if op in ("softmax", "scaled_softmax", "less_scaled_softmax"):
             return self._unknown_weights(balls[0], attributes[0], found)
-        return self._unknown_at_kinks(op, balls, attributes, found) if op in KINKED else found
+        return self._unknown_at_kinks(op, balls, attributes, found) if op in _KINKED else found
 
     def _structural(self, move: Callable[..., Array], *args: Any) -> Ball:
         balls = [arg for arg in args if isinstance(arg, Ball)]
@@ -158,8 +158,10 @@ class RunningError:
 
     def _joined(self, move: Callable[..., Array], balls: Sequence[Ball]) -> Ball:
         mid = move(*(ball.mid for ball in balls))
-        truth = balls[0].view.dtype.kind == "b"
-        view = _booleans(mid) if truth else mid if mid.dtype.kind in "iu" else self.view(mid)
+        if balls[0].view.dtype.kind == "b":
+            view = _booleans(mid)
+        else:
+            view = mid if mid.dtype.kind in "iu" else self.view(mid)
         radii: list[Radius] = []
         for place in range(len(self.roundings)):
             parts = [ball.radii[place] for ball in balls]
@@ -312,7 +314,7 @@ def _operation(op: str) -> Callable[..., Ball]:
     return named or (lambda self, *args: self._step_of(op, *args))
 
 
-KINKED = frozenset({"step", "slope_abs", "sign", "argmax_weight"})
+_KINKED = frozenset({"step", "slope_abs", "sign", "argmax_weight"})
 _LOGIC: Mapping[str, Any] = {
     "and": np.logical_and, "or": np.logical_or, "not": np.logical_not, "any": np.any, "all": np.all,
 }  # fmt: skip
