@@ -103,8 +103,9 @@ def test_a_chart_shows_the_quantity_that_is_chosen_and_has_a_table_of_it(
     chart = found.page.locator("figure[data-chart=stability]")
     assert "the value in float32" in chart.locator("figcaption").inner_text()
     chart.locator(".as-table summary").click()
-    broken = chart.locator("table", has_text="textbook.cross_entropy_epsilon")
-    assert broken.locator("tbody tr").first.locator("td").all_inner_texts() == ["0", "4.5", "nan", "inf"]
+    row = chart.locator("table", has_text="textbook.cross_entropy_epsilon").locator("tbody tr").first
+    row.wait_for()  # the table is made when it is opened
+    assert row.locator("td").all_inner_texts() == ["0", "4.5", "nan", "inf"]
     chart.get_by_label("gradient").check(force=True)
     chart.locator("figcaption", has_text="the gradient in float32").wait_for()
     chart.locator("table", has_text="textbook").wait_for(state="detached")
