@@ -22,6 +22,7 @@ from lossproof.oracle.softmax_family import SoftmaxFamily
 
 COMPARED = frozenset({"lt", "le", "gt", "ge", "eq", "ne"})
 LOGIC = frozenset({"and", "or", "not", "any", "all"})
+SOFTMAXES = frozenset({"softmax", "scaled_softmax", "less_scaled_softmax"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,7 @@ class RunningError:
             for place, rules in enumerate(self._rules)
         )
         found = Ball(mid, view, radii)
-        if op in ("softmax", "scaled_softmax", "less_scaled_softmax"):
+        if op in SOFTMAXES:
             return self._unknown_weights(balls[0], attributes[0], found)
         return self._unknown_at_kinks(op, balls, attributes, found) if op in _KINKED else found
 
@@ -188,13 +189,15 @@ class RunningError:
         else:
             width = self._own_error(x) + self._own_error(y)
             found = np.isnan(x.view) | np.isnan(y.view)
-            if not (self._guess or exact(width)):
+            if not exact(width):
                 apart = self.view(np.abs(np.where(x.mid == y.mid, x.mid * 0, x.mid - y.mid)))
                 found = found | ((width != 0) & ~(apart > width))
         found = np.asarray(found).astype(bool)
         return found if found.any() else None
 
     def _own_error(self, ball: Ball) -> Radius:
+        if self._guess:
+            return 0.0
         return ball.radii[-1] if self._own_radius else ball.radii[0] * self._own
 
     def _logic(self, op: str, *args: Any) -> Ball:
@@ -264,7 +267,7 @@ class RunningError:
         The radius of a weight ends at 1, so that it is no longer in proportion to that of the logits.
         """
         width = self._own_error(x)
-        if self._guess or found.mid.dtype == object or exact(width):
+        if found.mid.dtype == object or exact(width):
             return found
         width = np.where(np.isneginf(x.view), 0.0, width)
         lost = (np.max(width, axis=axis, keepdims=True) > 1) & ~np.isneginf(x.view)
@@ -277,7 +280,7 @@ class RunningError:
         self, op: str, balls: Sequence[Ball], attributes: Sequence[Any], found: Ball
     ) -> Ball:
         """nan where the tier's own error hides on which side of a kink an operand lies."""
-        if self._guess or found.mid.dtype == object:
+        if found.mid.dtype == object:
             return found
         x, width = balls[0], self._own_error(balls[0])
         apart: Array

@@ -20,15 +20,13 @@ from lossproof.expression.node import Node, topological
 from lossproof.oracle import structure
 from lossproof.oracle.evaluate import Bindings, attributes
 from lossproof.oracle.rounding import Array
-from lossproof.oracle.running_error import Ball
+from lossproof.oracle.running_error import SOFTMAXES, Ball
 
 OVER_AXES = frozenset({"sum", "max", "min", "norm", "logsumexp", "any", "all"})
 """With the attributes axes and keep, not told where an entry along the axes is not."""
 
 IN_AXES = frozenset({"unit", "softmax", "log_softmax", "argmax_weight"})
 """As those, but the result has the axes still."""
-
-SOFTMAXES = frozenset({"softmax", "scaled_softmax", "less_scaled_softmax"})
 
 
 def undecidable(
